@@ -1,0 +1,222 @@
+//! The event log: one trait with its laws, and the backends that keep them.
+//!
+//! The log stores opaque bytes in named streams. It knows nothing of patients, policies or JSON, and it must never
+//! look into what it stores: what is hashed and proved elsewhere are exactly the bytes that went in.
+//!
+//! # The laws
+//!
+//! Every backend passes [`contract`], which tests each of them.
+//!
+//! 1. **Order.** A stream's events come back in the order in which they were appended; positions grow strictly, in a
+//!    stream and over the whole log. [`Position::START`] is before every event.
+//! 2. **One winner.** `append(stream, after, event)` succeeds only if `after` is the position of the last event
+//!    of the stream (`START` for an empty one). Of any number of concurrent appends with one `after`, at most one succeeds.
+//! 3. **A conflict is a value.** [`Append::Conflict`] says that the stream has moved on. It may also be the answer when this
+//!    very event landed and its acknowledgement was lost: whoever gets it reads on and looks for the event's own id first.
+//! 4. **Durability.** What was answered with [`Append::Done`] is in the log after any crash of this process.
+//! 5. **Doubt is said.** [`LogError::InDoubt`] means that the event may or may not be there; asking again with the same
+//!    id and bytes is safe and never appends it twice. Every other error means that nothing was written.
+//! 6. **No gaps, no repeats.** [`Follow`] yields every event after its start once and in order, however it was interrupted; a
+//!    backend that notices a gap heals it or fails, and never goes on behind it.
+//! 7. **Freshness.** [`Freshness::Latest`] sees every append that was acknowledged before the read began, by anyone.
+//!    [`Freshness::Any`] may lag, and is enough to decide, since the append would then conflict.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The largest event, in bytes. JetStream's default limit of a message is 1 MiB, headers included.
+pub const MAX_EVENT_BYTES: usize = 900 * 1024;
+
+/// Names a stream of events: the unit of order and of the concurrency check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StreamId {
+    /// The one stream of a patient, shared by every branch of the network.
+    Patient(Uuid),
+    /// The network's published policies.
+    Policy,
+    /// The network's directory: branches, providers, clinicians who have left.
+    Directory,
+}
+
+impl StreamId {
+    /// The literal subject of this stream below a network's name:
+    /// `<network>.evt.<shard>.<patient>`, or `<network>.evt.net.policy` and `<network>.evt.net.directory`.
+    pub fn subject(&self, network: &str) -> String {
+        match self {
+            Self::Patient(patient) => format!("{network}.evt.{}.{patient}", shard(*patient)),
+            Self::Policy => format!("{network}.evt.net.policy"),
+            Self::Directory => format!("{network}.evt.net.directory"),
+        }
+    }
+
+    /// Reads a stream's name back from its subject; `None` if it is not one of ours.
+    pub fn from_subject(network: &str, subject: &str) -> Option<Self> {
+        let rest = subject.strip_prefix(network)?.strip_prefix(".evt.")?;
+        match rest.split_once('.')? {
+            ("net", "policy") => Some(Self::Policy),
+            ("net", "directory") => Some(Self::Directory),
+            (number, patient) => {
+                let patient: Uuid = patient.parse().ok()?;
+                (number.parse() == Ok(shard(patient))).then_some(Self::Patient(patient))
+            }
+        }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Patient(patient) => write!(f, "{patient}"),
+            Self::Policy => f.write_str("policy"),
+            Self::Directory => f.write_str("directory"),
+        }
+    }
+}
+
+/// The shard of a patient: one of 256, the first byte of the SHA-256 of the UUID's 16 bytes. Fixed for ever, since it is
+/// part of the subject under which the patient's events are stored.
+pub fn shard(patient: Uuid) -> u8 {
+    Sha256::digest(patient.as_bytes())[0]
+}
+
+/// A place in the log. Opaque: compare positions, store them, hand them back; never count with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Position(u64);
+
+impl Position {
+    /// Before every event.
+    pub const START: Self = Self(0);
+
+    /// A position as a backend or a database stored it.
+    pub const fn from_stored(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The value to store.
+    pub const fn to_stored(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Position {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        s.parse().map(Self)
+    }
+}
+
+/// An event to append.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// The event's id, also inside its bytes. Two events with one id are one event.
+    pub id: Uuid,
+    /// What is stored and hashed, byte for byte; at most [`MAX_EVENT_BYTES`].
+    pub bytes: Bytes,
+}
+
+/// An event as the log holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The stream it belongs to.
+    pub stream: StreamId,
+    /// Its place in the log.
+    pub position: Position,
+    /// The id it was appended under.
+    pub id: Uuid,
+    /// The bytes that were appended.
+    pub bytes: Bytes,
+}
+
+/// The answer to an append that reached the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Append {
+    /// The event is durable, at this position.
+    Done(Position),
+    /// The stream has moved on. Read what is new, look for this event's own id in it, and decide again.
+    Conflict,
+}
+
+/// How fresh a read of a stream must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// May lag behind the last acknowledged append; cheaper.
+    Any,
+    /// Sees every append acknowledged before the read began.
+    Latest,
+}
+
+/// Why the log could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log cannot be reached or did not answer in time; nothing was written.
+    #[error("the event log cannot be reached: {0}")]
+    Unavailable(String),
+    /// The event may or may not have been written; asking again with the same id and bytes is safe.
+    #[error("it is not known whether the event was written: {0}")]
+    InDoubt(String),
+    /// The event is larger than [`MAX_EVENT_BYTES`]; nothing was written.
+    #[error("the event has {0} bytes, more than the {MAX_EVENT_BYTES} that the log takes")]
+    TooLarge(usize),
+    /// The disk is full or the log's own limit is reached; nothing was written.
+    #[error("the event log has no room: {0}")]
+    Full(String),
+    /// What is stored contradicts itself. Nothing is served from here until a person has looked.
+    #[error("the event log is damaged: {0}")]
+    Damaged(String),
+    /// The log was made for another network or by a newer version, or is configured in a way that would lose events.
+    #[error("the event log does not fit: {0}")]
+    Misfit(String),
+}
+
+/// A batch of events, in order.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// The events; empty when none came in time.
+    pub events: Vec<Stored>,
+    /// The position of the last event in the whole log when the batch was read, as far as the backend knows it: how much is still to come.
+    pub head: Position,
+}
+
+/// A reader that follows the whole log from a position on.
+#[async_trait]
+pub trait Follow: Send {
+    /// The next events, at most `max` of them; waits up to `wait` for the first, and returns an empty batch if none came.
+    /// Each call goes on behind the last event that the previous one returned.
+    async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, LogError>;
+
+    /// Tells the backend that everything up to `position` is stored by the reader, in its own database. Only a hint: what a
+    /// reader has done is in its own checkpoint, and correctness never rests on this.
+    async fn done(&mut self, position: Position) -> Result<(), LogError>;
+}
+
+/// An append-only log of streams. The module's documentation states its laws.
+#[async_trait]
+pub trait EventLog: Send + Sync + fmt::Debug + 'static {
+    /// Appends one event to a stream whose last event is at `after`.
+    async fn append(&self, stream: StreamId, after: Position, event: NewEvent) -> Result<Append, LogError>;
+
+    /// The events of a stream behind `after`, in order.
+    async fn read_stream(&self, stream: StreamId, after: Position, fresh: Freshness) -> Result<Vec<Stored>, LogError>;
+
+    /// The position of the last event in the whole log; [`Position::START`] when it is empty. Always fresh.
+    async fn head(&self) -> Result<Position, LogError>;
+
+    /// Follows the whole log behind `after`. `name` identifies the reader to the backend (letters, digits, `-`); a reader that comes
+    /// back under its name takes over from its former self.
+    async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
+}
+
