@@ -1,0 +1,23 @@
+//! The patient: the consistency boundary. Everything that decides whether a patient may be contacted lies in one ordered stream.
+//!
+//! Read in this order: what can happen ([`events`]), what is known then ([`state`]), what may be contacted about ([`occasion`]),
+//! how much is left ([`quota`]), what may be done ([`decide`]), what is owed ([`agenda`]), what cannot be true ([`admit`]), and what
+//! follows by itself ([`reaction`]).
+
+pub mod admit;
+pub mod agenda;
+pub mod decide;
+pub mod events;
+mod evolve;
+pub mod occasion;
+pub mod quota;
+pub mod reaction;
+pub mod state;
+
+pub use admit::{Untrue, admit};
+pub use agenda::{Entry, agenda};
+pub use decide::{Ask, Decision, RULES, decide};
+pub use evolve::evolve;
+pub use events::Event;
+pub use quota::{QuotaLine, quota};
+pub use state::State;

@@ -1,0 +1,134 @@
+//! What follows from an event by itself, on another patient's stream: a recommendation is credited, a merge goes its way.
+//!
+//! A service that follows the log carries these out, with event ids derived from the event that set them off, so that being told twice
+//! does nothing twice. Each step is taken from what the streams say then, and may find that there is nothing left to do.
+
+use uuid::Uuid;
+
+use super::events::*;
+use super::state::{Standing, State};
+use crate::Time;
+use crate::envelope::Recorded;
+
+/// Something to be done because of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reaction {
+    /// The stream to append to.
+    pub target: Uuid,
+    /// The stream whose state is needed as well; the one of the event that set it off.
+    pub source: Uuid,
+    step: Step,
+    /// The time that the new event will carry.
+    pub time: Time,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Credit,
+    Close,
+    Absorb,
+    Part,
+}
+
+/// What an event sets off, if anything. `state` is that of the event's own stream, behind the event.
+pub fn reaction(recorded: &Recorded, patient: Uuid, state: &State) -> Option<Reaction> {
+    let (target, step) = match &recorded.event {
+        Event::Registered(e) => (e.recommended_by?, Step::Credit),
+        Event::Absorbing(e) => (e.from, Step::Close),
+        Event::Merged(e) => (e.into, Step::Absorb),
+        Event::Separated(e) if e.from != patient => (e.from, Step::Part),
+        Event::Separated(_) => (state.parted_from?, Step::Part),
+        _ => return None,
+    };
+    Some(Reaction { target, source: patient, step, time: recorded.envelope.time })
+}
+
+/// What is to be appended for a reaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// This event, to the target's stream.
+    Append(Event),
+    /// This event, to the source's stream: the target cannot take part, so what was begun is undone.
+    Undo(Event),
+    /// Nothing: it is done already, or has become void.
+    Nothing,
+}
+
+impl Reaction {
+    /// What to append, given both streams as they are now.
+    pub fn outcome(&self, target: &State, source: &State) -> Outcome {
+        match self.step {
+            Step::Credit => {
+                let known = target.recommendations.iter().any(|r| r.recommended == self.source);
+                if known || target.standing == Standing::Unknown || self.target == self.source {
+                    return Outcome::Nothing;
+                }
+                Outcome::Append(Event::Credited(Credited { recommended: self.source }))
+            }
+            Step::Close => {
+                if source.absorbing != Some(self.target) {
+                    return Outcome::Nothing;
+                }
+                match target.standing {
+                    Standing::Merged { into, .. } if into == self.source => Outcome::Nothing,
+                    Standing::Open | Standing::Died if target.absorbing.is_none() => {
+                        Outcome::Append(Event::Merged(Merged { into: self.source }))
+                    }
+                    _ => Outcome::Undo(Event::Separated(Separated { from: self.target, facts: None })),
+                }
+            }
+            Step::Absorb => {
+                let merged = matches!(source.standing, Standing::Merged { into, .. } if into == self.target);
+                if !merged || target.absorbed.iter().any(|a| a.from == self.source) {
+                    return Outcome::Nothing;
+                }
+                Outcome::Append(Event::Absorbed(Absorbed { from: self.source, facts: Box::new(everything(source)) }))
+            }
+            Step::Part => {
+                if matches!(target.standing, Standing::Merged { into, .. } if into == self.source) {
+                    let facts = source.parted_facts(self.target);
+                    return Outcome::Append(Event::Separated(Separated { from: self.target, facts: Some(Box::new(facts)) }));
+                }
+                if target.absorbed.iter().any(|a| a.from == self.source) {
+                    return Outcome::Append(Event::Separated(Separated { from: self.source, facts: None }));
+                }
+                Outcome::Nothing
+            }
+        }
+    }
+}
+
+fn everything(state: &State) -> Carried {
+    Carried {
+        contacts: state.contacts.clone(),
+        permits: state.permits.clone(),
+        grants: state.grants.clone(),
+        withdrawals: state.withdrawals.clone(),
+        appointments: state.appointments.clone(),
+        requests: state.requests.clone(),
+        announcements: state.announcements.clone(),
+        referrals: state.referrals.clone(),
+        recommendations: state.recommendations.clone(),
+        feedback: state.feedback.clone(),
+        new_details: state.new_details.clone(),
+        preferences: state.preferences.clone(),
+    }
+}
+
+impl State {
+    /// What this patient has lived through since another was merged into it: it may have been meant for either, so it counts for both.
+    /// Once a merge is undone this is all that the survivor's stream still knows of it, so wishes and refusals are carried whole.
+    fn parted_facts(&self, from: Uuid) -> Carried {
+        let (contacts, withdrawals) = self
+            .parted
+            .iter()
+            .find(|p| p.from == from)
+            .map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
+        Carried {
+            contacts: self.contacts.get(contacts..).unwrap_or_default().to_vec(),
+            withdrawals: self.withdrawals.get(withdrawals..).unwrap_or_default().to_vec(),
+            preferences: self.preferences.clone(),
+            ..Carried::default()
+        }
+    }
+}
