@@ -167,13 +167,12 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
 }
 
 fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
-    let happened = matches!(event, Event::Made(_) | Event::ConsentWithdrawn(_) | Event::Died(_) | Event::PreferenceSet(_));
     match state.standing {
         Standing::Unknown if matches!(event, Event::Registered(_)) => Ok(()),
         Standing::Unknown => Err(Untrue::UnknownPatient),
         _ if matches!(event, Event::Registered(_)) => Err(Untrue::AlreadyRegistered),
         Standing::Merged { into, .. } if !matches!(event, Event::Separated(_)) => Err(Untrue::MergedInto(into)),
-        Standing::Erased if !happened => Err(Untrue::Closed("erased")),
+        Standing::Erased if !event.is_always_recorded() => Err(Untrue::Closed("erased")),
         Standing::Died if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_)) => {
             Err(Untrue::Closed("recorded as deceased"))
         }

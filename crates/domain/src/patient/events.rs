@@ -116,6 +116,13 @@ events! {
     FeedbackGiven(FeedbackGiven) = "feedback.given" v 1,
 }
 
+impl Event {
+    /// Whether it is recorded whatever is known of the patient: a contact, a withdrawal, a wish or a death that happened is never refused.
+    pub const fn is_always_recorded(&self) -> bool {
+        matches!(self, Self::Made(_) | Self::ConsentWithdrawn(_) | Self::Died(_) | Self::PreferenceSet(_))
+    }
+}
+
 macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty,)* $(; $($(#[$odoc:meta])* $opt:ident ? : $oty:ty,)+)? }) => {
         $(#[$doc])*

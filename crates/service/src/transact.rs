@@ -1,0 +1,372 @@
+//! The only loop that reads, decides, appends and, when somebody was faster, does it again.
+//!
+//! It knows streams of patients and nothing of HTTP. What it appends was decided on exactly the events that stand before it: the log
+//! refuses it otherwise, and then only what is new is read and the decision is made again.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use smol_str::{SmolStr, ToSmolStr};
+use tact_domain::envelope::{Hash, hash};
+use tact_domain::patient::events::Event;
+use tact_domain::patient::{State, Untrue, evolve};
+use tact_domain::{Actor, Branch, Envelope, Recorded, Time, to_millis};
+use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, StreamId};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+
+/// How often a command is decided again because somebody was faster, before the caller is told to come back.
+const ATTEMPTS: usize = 100;
+
+/// How many patients in a row a command may be sent on to, because each was merged into the next.
+const MERGES: usize = 16;
+
+/// A command's own particulars: everything that an event records beside what was decided.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The id that its event will have.
+    pub event: Uuid,
+    /// Its fingerprint, to tell a repetition from another command under the same key.
+    pub fingerprint: Option<u64>,
+    /// When it happened; absent: now.
+    pub time: Option<Time>,
+    /// Who did it.
+    pub actor: Actor,
+    /// At which branch.
+    pub branch: Option<Branch>,
+    /// The event that set it off.
+    pub cause: Option<Uuid>,
+}
+
+/// What a command has led to.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The patient in whose stream it stands: the survivor, if the one named was merged.
+    pub patient: Uuid,
+    /// The event.
+    pub recorded: Recorded,
+    /// Where it stands in the log.
+    pub position: Position,
+    /// Whether it was there already: the same command, asked again.
+    pub repeated: bool,
+}
+
+/// Why a command has led to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be true.
+    #[error(transparent)]
+    Untrue(#[from] Untrue),
+    /// Its idempotency key was used for another command.
+    #[error("this idempotency key was used for another command")]
+    KeyReused,
+    /// An event of this patient cannot be read; no permits until a person has looked.
+    #[error("patient {patient} is set aside: {reason}")]
+    SetAside {
+        /// The patient.
+        patient: Uuid,
+        /// What cannot be read.
+        reason: Arc<str>,
+    },
+    /// This service's clock is more than 5 s behind the patient's last event: no permits from here.
+    #[error("this service's clock ({clock}) is behind the patient's last event ({last})")]
+    ClockBehind {
+        /// What the clock says.
+        clock: Time,
+        /// When the last event was recorded.
+        last: Time,
+    },
+    /// No policy is in force that this service could decide by.
+    #[error("no permit can be decided: {0}")]
+    NoPolicy(String),
+    /// Others were faster too often.
+    #[error("the patient's stream is too busy")]
+    Busy,
+    /// The log could not do it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// Where in its stream, and when, a decision is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The moment of the decision: the later of the service's clock and the stream's last recording.
+    pub now: Time,
+    /// What the service's clock says.
+    pub clock: Time,
+    /// Whether an event before it cannot be read, so that the state says too little.
+    pub set_aside: bool,
+}
+
+impl Moment {
+    /// Whether a permit may be decided here: not by a clock that is more than 5 s behind (it would live too long).
+    ///
+    /// # Errors
+    /// [`Failure::ClockBehind`]
+    pub fn fit_for_permits(&self) -> Result<(), Failure> {
+        if self.clock + tact_domain::patient::admit::CLOCK_TOLERANCE < self.now {
+            return Err(Failure::ClockBehind { clock: self.clock, last: self.now });
+        }
+        Ok(())
+    }
+}
+
+/// A patient as far as their stream has been read.
+#[derive(Debug, Clone)]
+pub struct Patient {
+    /// What is known.
+    pub state: State,
+    /// The position of the last event read.
+    pub position: Position,
+    sequence: u64,
+    last_hash: Hash,
+    /// The first halves of the ids of all events, to know a repeated command; a hit is looked up in the log.
+    seen: Vec<u64>,
+    set_aside: Option<Arc<str>>,
+}
+
+impl Default for Patient {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            position: Position::START,
+            sequence: 0,
+            last_hash: Hash::default(),
+            seen: Vec::new(),
+            set_aside: None,
+        }
+    }
+}
+
+fn short(id: Uuid) -> u64 {
+    id.as_u64_pair().0
+}
+
+impl Patient {
+    /// Why the patient is set aside, if they are: an event of theirs cannot be read.
+    pub fn set_aside(&self) -> Option<&Arc<str>> {
+        self.set_aside.as_ref()
+    }
+
+    fn take(&mut self, recorded: &Recorded, position: Position, last_hash: Hash) {
+        evolve(&mut self.state, recorded);
+        self.note(recorded.envelope.id, position, last_hash);
+    }
+
+    fn note(&mut self, id: Uuid, position: Position, last_hash: Hash) {
+        self.position = position;
+        self.sequence += 1;
+        self.last_hash = last_hash;
+        self.seen.push(short(id));
+    }
+
+    fn read(&mut self, patient: Uuid, stored: &tact_event_log::Stored) {
+        if self.set_aside.is_none() {
+            match Recorded::<Event>::read_at(&stored.bytes, &patient.to_string(), self.sequence + 1, &self.last_hash) {
+                Ok(recorded) => return self.take(&recorded, stored.position, hash(&stored.bytes)),
+                Err(unreadable) => {
+                    tracing::error!(%patient, position = %stored.position, %unreadable, "patient set aside: an event cannot be read");
+                    self.set_aside = Some(unreadable.to_string().into());
+                }
+            }
+        }
+        self.note(stored.id, stored.position, hash(&stored.bytes));
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// Appends what is decided on the state of a patient. Cheap to share; any number may run against one log, in any number of processes.
+#[derive(Debug)]
+pub struct Transactor {
+    log: Arc<dyn EventLog>,
+    network: SmolStr,
+    clock: Clock,
+    cache: Vec<Mutex<LruCache<Uuid, Arc<Patient>>>>,
+}
+
+impl Transactor {
+    /// A transactor that keeps at most so many patients in memory (at least one in each of 16 parts).
+    pub fn new(log: Arc<dyn EventLog>, network: &str, clock: Clock, cached_patients: usize) -> Self {
+        let part = NonZeroUsize::new(cached_patients / SHARDS).unwrap_or(NonZeroUsize::MIN);
+        // Grown as needed: an idle server holds no empty tables.
+        let part = || {
+            let mut cache = LruCache::unbounded();
+            cache.resize(part);
+            Mutex::new(cache)
+        };
+        Self { log, network: network.into(), clock, cache: (0..SHARDS).map(|_| part()).collect() }
+    }
+
+    /// The log that it appends to.
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.log
+    }
+
+    /// The clock that it decides by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn part(&self, patient: Uuid) -> MutexGuard<'_, LruCache<Uuid, Arc<Patient>>> {
+        let part = &self.cache[patient.as_bytes()[15] as usize % SHARDS];
+        // A panic while the lock was held cannot leave half an entry: entries are replaced whole.
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The patient as this service last saw them, read from the log if it never did. May lag; an append would tell.
+    ///
+    /// # Errors
+    /// [`LogError`] if the log cannot be read.
+    pub async fn patient(&self, patient: Uuid) -> Result<Arc<Patient>, LogError> {
+        if let Some(known) = self.part(patient).get(&patient) {
+            return Ok(known.clone());
+        }
+        self.catch_up(patient, Arc::default(), Freshness::Any).await
+    }
+
+    /// The patient as everything acknowledged so far has left them.
+    ///
+    /// # Errors
+    /// [`LogError`] if the log cannot be read.
+    pub async fn patient_now(&self, patient: Uuid) -> Result<Arc<Patient>, LogError> {
+        let known = self.part(patient).get(&patient).cloned().unwrap_or_default();
+        self.catch_up(patient, known, Freshness::Latest).await
+    }
+
+    async fn catch_up(&self, patient: Uuid, mut known: Arc<Patient>, fresh: Freshness) -> Result<Arc<Patient>, LogError> {
+        let new = self.log.read_stream(StreamId::Patient(patient), known.position, fresh).await?;
+        if !new.is_empty() {
+            let state = Arc::make_mut(&mut known);
+            for stored in &new {
+                state.read(patient, stored);
+            }
+        }
+        if known.sequence > 0 {
+            let mut part = self.part(patient);
+            if part.get(&patient).is_none_or(|cached| cached.position < known.position) {
+                part.put(patient, known.clone());
+            }
+        }
+        Ok(known)
+    }
+
+    /// Decides on the patient's state and appends the one event that comes of it. `decide` may be called several times.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing was appended, unless it is [`LogError::InDoubt`].
+    pub async fn transact<F>(&self, patient: Uuid, command: &Command, decide: F) -> Result<Done, Failure>
+    where
+        F: Fn(&State, Moment) -> Result<Event, Failure>,
+    {
+        let mut target = patient;
+        let mut merges = 0;
+        let mut known = self.patient(target).await?;
+        for _ in 0..ATTEMPTS {
+            if known.seen.contains(&short(command.event))
+                && let Some(done) = self.repeated(target, command).await?
+            {
+                return Ok(done);
+            }
+            let clock = self.clock.now();
+            let now = known.state.last_recorded_at.map_or(clock, |last| last.max(clock));
+            let event = match decide(&known.state, Moment { now, clock, set_aside: known.set_aside.is_some() }) {
+                Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
+                    merges += 1;
+                    target = survivor;
+                    known = self.patient(target).await?;
+                    continue;
+                }
+                decided => decided?,
+            };
+            if let Some(reason) = &known.set_aside
+                && !event.is_always_recorded()
+            {
+                return Err(Failure::SetAside { patient: target, reason: reason.clone() });
+            }
+            let envelope = Envelope {
+                id: command.event,
+                network: self.network.clone(),
+                subject: target.to_smolstr(),
+                time: to_millis(command.time.unwrap_or(now)),
+                recorded_at: now,
+                actor: command.actor.clone(),
+                branch: command.branch.clone(),
+                sequence: known.sequence + 1,
+                cause: command.cause,
+                command: command.fingerprint,
+                previous: known.last_hash,
+            };
+            let bytes = envelope.write(&event);
+            let last_hash = hash(&bytes);
+            let new = NewEvent { id: command.event, bytes: bytes.into() };
+            let after = known.position;
+            match self.log.append(StreamId::Patient(target), after, new).await {
+                Ok(Append::Done(position)) => {
+                    let recorded = Recorded { envelope, event };
+                    self.appended(target, known, &recorded, position, last_hash);
+                    return Ok(Done { patient: target, recorded, position, repeated: false });
+                }
+                Ok(Append::Conflict) => known = self.catch_up(target, known, Freshness::Latest).await?,
+                Err(error) => {
+                    // What this service believes of the patient may be wrong now: the next command reads afresh.
+                    self.part(target).pop(&target);
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(Failure::Busy)
+    }
+
+    /// Appends a fact, unless it cannot be true.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing was appended, unless it is [`LogError::InDoubt`].
+    pub async fn record(&self, patient: Uuid, command: &Command, event: &Event) -> Result<Done, Failure> {
+        self.transact(patient, command, |state, moment| {
+            let time = command.time.unwrap_or(moment.now);
+            if !(moment.set_aside && event.is_always_recorded()) {
+                tact_domain::patient::admit(state, event, time, moment.now)?;
+            }
+            Ok(event.clone())
+        })
+        .await
+    }
+
+    fn appended(&self, patient: Uuid, known: Arc<Patient>, recorded: &Recorded, position: Position, last_hash: Hash) {
+        let after = known.position;
+        let mut part = self.part(patient);
+        match part.get_mut(&patient) {
+            Some(cached) if cached.position == after => {
+                // Let go of this reference first, so that the state is changed in place and not copied.
+                drop(known);
+                Arc::make_mut(cached).take(recorded, position, last_hash);
+            }
+            Some(_) => {}
+            None => {
+                let mut known = known;
+                Arc::make_mut(&mut known).take(recorded, position, last_hash);
+                part.put(patient, known);
+            }
+        }
+    }
+
+    /// The event that this very command has appended before, read from the log.
+    async fn repeated(&self, patient: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
+        let events = self.log.read_stream(StreamId::Patient(patient), Position::START, Freshness::Latest).await?;
+        let Some(stored) = events.iter().find(|stored| stored.id == command.event) else { return Ok(None) };
+        let recorded = Recorded::read(&stored.bytes)
+            .map_err(|unreadable| Failure::SetAside { patient, reason: unreadable.to_string().into() })?;
+        if recorded.envelope.command != command.fingerprint {
+            return Err(Failure::KeyReused);
+        }
+        Ok(Some(Done { patient, recorded, position: stored.position, repeated: true }))
+    }
+
+    /// Forgets what is known of a patient; the next command reads their stream from the log.
+    pub fn forget(&self, patient: Uuid) {
+        self.part(patient).pop(&patient);
+    }
+}
