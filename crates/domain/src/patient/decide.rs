@@ -105,7 +105,7 @@ const LISTED: usize = 20;
 ///
 /// `zone` is the patient's time zone (the home branch's, if the patient's is unknown); what the decision used of it becomes part of the answer.
 pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone) -> Decision {
-    let refuse = |about, reasons| {
+    let refuse = |about, reasons, next| {
         Decision::Refused(Refused {
             purpose: ask.purpose.clone(),
             channel: ask.channel,
@@ -116,22 +116,25 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
             zone: zone.used(now),
             about,
             asked_about: ask.about,
+            next,
         })
     };
     let rule = match policy.purposes.get(&ask.purpose) {
-        None => return refuse(ask.about, vec![Reason::new(Code::PurposeUnknown)]),
+        None => return refuse(ask.about, vec![Reason::new(Code::PurposeUnknown)], None),
         Some(PurposeRule::Forbidden(why)) => {
             let reason = Reason { text: Some(why.clone()), ..Reason::new(Code::PurposeForbidden) };
-            return refuse(ask.about, vec![reason]);
+            return refuse(ask.about, vec![reason], None);
         }
         Some(PurposeRule::Allowed(_)) if !state.is_open() => {
-            return refuse(ask.about, vec![Reason::new(Code::PatientClosed)]);
+            return refuse(ask.about, vec![Reason::new(Code::PatientClosed)], None);
         }
         Some(PurposeRule::Allowed(rule)) => rule,
     };
-    let (found, reasons) = Look { state, policy, rule, ask, now, zone }.look();
+    let look = Look { state, policy, rule, ask, now, zone };
+    let (found, reasons) = look.look();
     if !reasons.is_empty() {
-        return refuse(found.occasion.map(|o| o.about).or(ask.about), reasons);
+        let next = look.next_chance(&reasons);
+        return refuse(found.occasion.map(|o| o.about).or(ask.about), reasons, next);
     }
     let expires_at = found.caps.iter().copied().fold(now + rule.permit_valid_for, Time::min);
     Decision::Permitted(Permitted {
@@ -176,6 +179,24 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// The next time at which asking makes sense: the first at which no reason stands in the way, so far as is known now.
+    fn next_chance(&self, reasons: &[Reason]) -> Option<Time> {
+        let all_gone = |reasons: &[Reason]| {
+            let nexts: Option<Vec<Time>> = reasons.iter().map(|r| r.next).collect();
+            nexts?.into_iter().max()
+        };
+        let mut at = all_gone(reasons)?;
+        // Each step leaves a reason behind; quiet hours may come between a few times.
+        for _ in 0..8 {
+            let (_, reasons) = Look { now: at, ..*self }.look();
+            if reasons.is_empty() {
+                return Some(at);
+            }
+            at = all_gone(&reasons).filter(|next| *next > at)?;
+        }
+        None
+    }
+
     fn look(&self) -> (Found, Vec<Reason>) {
         let mut found = Found::default();
         let mut reasons = Vec::new();
@@ -187,10 +208,8 @@ impl Look<'_> {
             self.consent(&mut found, &mut reasons);
         }
         self.occasion(&mut found, &mut reasons);
-        if !everything {
-            if !self.rule.overrides(Override::QuietHours) || self.rule.quiet_hours_override_for.is_some() {
-                self.quiet(&mut found, &mut reasons);
-            }
+        if !self.rule.overrides(Override::QuietHours) || self.rule.quiet_hours_override_for.is_some() {
+            self.quiet(&mut found, &mut reasons);
         }
         self.limits(&mut found, &mut reasons);
         if !everything {
@@ -485,18 +504,4 @@ impl<'a> Quiet<'a> {
         let within = |days| self.edges(now, days).into_iter().find(|&edge| self.codes_at(edge).is_empty());
         within(2).or_else(|| within(40))
     }
-}
-
-/// The next time at which asking makes sense, if there is one: the first at which no reason stands in the way, so far as is known now.
-pub fn next_chance(state: &State, policy: &Policy, ask: &Ask, refused: &[Reason], zone: impl Fn() -> Zone) -> Option<Time> {
-    let latest = |reasons: &[Reason]| reasons.iter().map(|r| r.next).collect::<Option<Vec<_>>>()?.into_iter().max();
-    let mut at = latest(refused)?;
-    // Each step leaves at least one reason behind; quiet hours may come between a few times.
-    for _ in 0..8 {
-        match decide(state, policy, ask, at, &zone()) {
-            Decision::Permitted(_) => return Some(at),
-            Decision::Refused(refused) => at = latest(&refused.reasons).filter(|next| *next > at)?,
-        }
-    }
-    None
 }

@@ -437,6 +437,8 @@ payload! {
         about?: Uuid,
         /// The occasion as it was asked for, where one was named.
         asked_about?: Uuid,
+        /// The next time at which asking makes sense, where one exists.
+        next?: Time,
     }
 }
 payload! {
