@@ -9,6 +9,7 @@ pub mod control;
 pub mod envelope;
 pub mod patient;
 pub mod policy;
+pub mod toml_text;
 pub mod values;
 pub mod zone;
 

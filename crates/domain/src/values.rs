@@ -11,7 +11,7 @@ use crate::Time;
 
 /// A word that is not one of those expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{got}` is not a {what}{}", hint(.known, .nearest))]
+#[error("`{got}` is not {} {what}{}", article(.what), hint(.known, .nearest))]
 pub struct UnknownWord {
     /// What kind of word was expected, such as `channel`.
     pub what: &'static str,
@@ -21,6 +21,10 @@ pub struct UnknownWord {
     pub known: &'static [&'static str],
     /// The known word that looks most like it, if one does.
     pub nearest: Option<&'static str>,
+}
+
+fn article(what: &str) -> &'static str {
+    if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 fn hint(known: &[&str], nearest: &Option<&'static str>) -> String {
