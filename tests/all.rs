@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its own body or in what it calls")]
 
 mod event_log;
+mod testbed;

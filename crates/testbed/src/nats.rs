@@ -138,7 +138,7 @@ impl Nats {
     fn launch(&self) -> Result<()> {
         let mut command = Command::new(&self.server);
         command.arg("--config").arg(self.folder.path().join("nats.conf"));
-        *self.running() = Some(Process::start(command, &self.folder.path().join("log"))?);
+        *self.running() = Some(Process::start(command, self.folder.path())?);
         Ok(())
     }
 

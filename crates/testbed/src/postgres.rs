@@ -148,7 +148,7 @@ impl Postgres {
         ] {
             command.args(["-c", setting]);
         }
-        Process::start(command, &self.folder.path().join("log"))
+        Process::start(command, self.folder.path())
     }
 
     fn command(&self, program: &str) -> Command {

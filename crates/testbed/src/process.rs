@@ -17,25 +17,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    /// Waits for the end of its standard input, which is ours, and then kills the server: it ends with us, whatever ends us.
+    /// Waits for the end of its standard input, which is ours, and then kills the server and removes its folder: both end with us,
+    /// whatever ends us. Values in statics, which are never dropped, end so too.
     guard: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts a server whose output goes to the end of `log`.
-    pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
-        let output = File::options().create(true).append(true).open(log)?;
+    /// Starts a server whose output goes to the end of `log` in `folder`, which is temporary and holds all that it stores.
+    pub(crate) fn start(mut command: Command, folder: &Path) -> Result<Self> {
+        let log = folder.join("log");
+        let output = File::options().create(true).append(true).open(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let mut child = command.spawn().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         let guard = Command::new("sh")
-            .args(["-c", "read _; kill -9 \"$0\" 2>/dev/null", &child.id().to_string()])
+            .args(["-c", "trap '' INT TERM HUP; read _; kill -9 \"$0\" && sleep 1; rm -rf \"$1\"", &child.id().to_string()])
+            .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
         match guard {
-            Ok(guard) => Ok(Self { child, guard, log: log.to_owned() }),
+            Ok(guard) => Ok(Self { child, guard, log }),
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -54,7 +57,7 @@ impl Process {
             if began.elapsed() > PATIENCE {
                 bail!("the server is not ready after {} s:\n{}", PATIENCE.as_secs(), self.last_lines());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            pause();
         }
         Ok(())
     }
@@ -84,7 +87,7 @@ impl Process {
             if began.elapsed() > PATIENCE {
                 bail!("the server has not stopped after {} s:\n{}", PATIENCE.as_secs(), self.last_lines());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            pause();
         }
         Ok(())
     }
@@ -102,6 +105,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Between two looks at a condition that nothing tells us about.
+#[allow(clippy::disallowed_methods, reason = "another process's state can only be asked for again and again")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
 }
 
 /// The end of a server's log, for the message of a failed test.

@@ -64,7 +64,12 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
     if let Some(bin) = on_path("initdb").and_then(|initdb| Some(initdb.parent()?.to_owned())).filter(|bin| bin.join("postgres").exists()) {
         return Ok(PostgresTools { bin, libraries: None });
     }
-    let tools = tools_folder()?;
+    let mut tools = tools_folder()?;
+    if !open_to_all(&tools) {
+        // As root we run it as somebody else, who cannot look into our home.
+        tools = std::env::temp_dir().join("tact-tools");
+        std::fs::create_dir_all(&tools)?;
+    }
     let _lock = lock(&tools, "postgres.lock")?;
     let kept = tools.join("postgres");
     if newest_postgres(&kept.join("usr/lib/postgresql")).is_none() {
@@ -78,8 +83,8 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
         std::fs::rename(&root, &kept)?;
     }
     let bin = newest_postgres(&kept.join("usr/lib/postgresql")).context("Debian's package of PostgreSQL holds no server")?;
-    let libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
-    let libraries = libraries.filter(|path| path.to_string_lossy().contains("-linux-")).next();
+    let mut libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
+    let libraries = libraries.find(|path| path.to_string_lossy().contains("-linux-"));
     Ok(PostgresTools { bin, libraries })
 }
 
@@ -152,6 +157,12 @@ fn tools_folder() -> Result<PathBuf> {
     };
     std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     Ok(folder)
+}
+
+/// Whether every user may go there.
+fn open_to_all(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    folder.ancestors().all(|folder| std::fs::metadata(folder).is_ok_and(|data| data.permissions().mode() & 0o001 != 0))
 }
 
 /// Waits until no other process fetches the same.
