@@ -1,6 +1,7 @@
 //! The laws of the event log, checked for every backend against real files and real servers, and what each backend must withstand besides.
 
 mod jetstream;
+mod jetstream_faults;
 mod sqlite;
 
 use std::sync::Arc;
