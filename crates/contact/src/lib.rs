@@ -1,1 +1,34 @@
-//! placeholder
+//! The contact service: permits, contacts, announcements, requests to be called back, and a branch's worklist.
+//!
+//! One file per endpoint. None of them decides anything: they read the request, call the transact loop, and say what came of it.
+
+mod announcements;
+mod contacts;
+mod permits;
+mod preview;
+mod quotas;
+mod release;
+mod requests;
+mod start;
+mod worklist;
+
+use std::sync::Arc;
+
+use tact_service::App;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The service's routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(permits::ask))
+        .routes(routes!(preview::preview))
+        .routes(routes!(release::release))
+        .routes(routes!(start::start))
+        .routes(routes!(contacts::record))
+        .routes(routes!(announcements::announce))
+        .routes(routes!(requests::request))
+        .routes(routes!(quotas::of_patient))
+        .routes(routes!(quotas::exhausted))
+        .routes(routes!(worklist::worklist))
+}

@@ -3,4 +3,7 @@
 pub mod clock;
 pub mod control;
 pub mod ids;
+pub mod problem;
 pub mod transact;
+
+pub use problem::Problem;

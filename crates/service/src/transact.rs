@@ -97,7 +97,7 @@ pub struct Moment {
     /// What the service's clock says.
     pub clock: Time,
     /// Whether an event before it cannot be read, so that the state says too little.
-    pub set_aside: bool,
+    blind: bool,
 }
 
 impl Moment {
@@ -261,6 +261,14 @@ impl Transactor {
     where
         F: Fn(&State, Moment) -> Result<Event, Failure>,
     {
+        self.run(patient, command, false, decide).await
+    }
+
+    /// The loop. `blindly`: even if an event before cannot be read.
+    async fn run<F>(&self, patient: Uuid, command: &Command, blindly: bool, decide: F) -> Result<Done, Failure>
+    where
+        F: Fn(&State, Moment) -> Result<Event, Failure>,
+    {
         let mut target = patient;
         let mut merges = 0;
         let mut known = self.patient(target).await?;
@@ -272,7 +280,10 @@ impl Transactor {
             }
             let clock = self.clock.now();
             let now = known.state.last_recorded_at.map_or(clock, |last| last.max(clock));
-            let event = match decide(&known.state, Moment { now, clock, set_aside: known.set_aside.is_some() }) {
+            if let Some(reason) = known.set_aside.as_ref().filter(|_| !blindly) {
+                return Err(Failure::SetAside { patient: target, reason: reason.clone() });
+            }
+            let event = match decide(&known.state, Moment { now, clock, blind: known.set_aside.is_some() }) {
                 Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
                     merges += 1;
                     target = survivor;
@@ -281,11 +292,6 @@ impl Transactor {
                 }
                 decided => decided?,
             };
-            if let Some(reason) = &known.set_aside
-                && !event.is_always_recorded()
-            {
-                return Err(Failure::SetAside { patient: target, reason: reason.clone() });
-            }
             let envelope = Envelope {
                 id: command.event,
                 network: self.network.clone(),
@@ -325,9 +331,10 @@ impl Transactor {
     /// # Errors
     /// [`Failure`]; nothing was appended, unless it is [`LogError::InDoubt`].
     pub async fn record(&self, patient: Uuid, command: &Command, event: &Event) -> Result<Done, Failure> {
-        self.transact(patient, command, |state, moment| {
+        // What has happened is recorded whatever is known.
+        self.run(patient, command, event.is_always_recorded(), |state, moment| {
             let time = command.time.unwrap_or(moment.now);
-            if !(moment.set_aside && event.is_always_recorded()) {
+            if !moment.blind {
                 tact_domain::patient::admit(state, event, time, moment.now)?;
             }
             Ok(event.clone())

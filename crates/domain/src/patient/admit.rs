@@ -166,6 +166,14 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
     }
 }
 
+/// Whether anyone may ask for a permit on this stream: the patient must be known. A closed stream answers with a refusal.
+///
+/// # Errors
+/// [`Untrue::UnknownPatient`]
+pub fn admit_ask(state: &State) -> Result<(), Untrue> {
+    if state.standing == Standing::Unknown { Err(Untrue::UnknownPatient) } else { Ok(()) }
+}
+
 fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
     match state.standing {
         Standing::Unknown if matches!(event, Event::Registered(_)) => Ok(()),

@@ -1,0 +1,267 @@
+//! Who is asking, and what they may do: bearer tokens with roles and a branch scope.
+//!
+//! Every route asks for one [`Permission`]; a test walks all routes with every role. There is no default secret.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use chrono::Duration;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tact_domain::{Actor, Branch, Time};
+use tact_personal::access::{AccessToken, AccessTokens};
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// What a caller is in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Runs the desk of a branch.
+    Administrator,
+    /// Treats patients.
+    Clinician,
+    /// Answers for the network.
+    NetworkManager,
+    /// Looks at figures, never at people.
+    Analyst,
+    /// Looks at how patients were contacted, never at who they are.
+    Regulator,
+    /// A program.
+    System,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 6] =
+        [Self::Administrator, Self::Clinician, Self::NetworkManager, Self::Analyst, Self::Regulator, Self::System];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Clinician => "clinician",
+            Self::NetworkManager => "network_manager",
+            Self::Analyst => "analyst",
+            Self::Regulator => "regulator",
+            Self::System => "system",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let words = Self::ALL.map(Self::as_str);
+        Self::ALL.into_iter().find(|role| role.as_str() == word).ok_or_else(|| {
+            let hint = tact_domain::nearest_word(word, words).map(|near| format!("; did you mean `{near}`?"));
+            format!("`{word}` is not a role{}", hint.unwrap_or_else(|| format!("; known are {}", words.join(", "))))
+        })
+    }
+}
+
+/// Something that a route allows to some roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Permission {
+    /// Ask for permits, record contacts, announcements and requests.
+    Contact,
+    /// Record consents, withdrawals and preferences.
+    Consent,
+    /// Book, move, cancel, complete appointments.
+    Appointment,
+    /// Register patients and change who they are.
+    Register,
+    /// Say that two patients are one, or are not.
+    Merge,
+    /// Erase a patient.
+    Erase,
+    /// See who a patient is.
+    SeePerson,
+    /// See what happened to a patient, without who they are.
+    SeeHistory,
+    /// See a branch's worklist.
+    SeeWorklist,
+    /// Open, arrange and close care referrals.
+    Refer,
+    /// Record feedback.
+    Feedback,
+    /// See figures over many patients.
+    SeeFigures,
+    /// See the directory and the policies.
+    SeeDirectory,
+    /// Change the directory.
+    ManageDirectory,
+    /// Publish a policy.
+    PublishPolicy,
+    /// Give and revoke access.
+    ManageAccess,
+    /// See alarms and rebuild projections.
+    Operate,
+}
+
+impl Permission {
+    /// The roles that have it.
+    pub const fn roles(self) -> &'static [Role] {
+        use Role::{Administrator, Analyst, Clinician, NetworkManager, Regulator, System};
+        match self {
+            Self::Contact | Self::Consent | Self::Appointment | Self::SeePerson | Self::SeeWorklist | Self::Refer | Self::Feedback => {
+                &[Administrator, Clinician, NetworkManager, System]
+            }
+            Self::Register => &[Administrator, NetworkManager, System],
+            Self::Merge => &[Administrator, NetworkManager],
+            Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
+            Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
+            Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
+            Self::SeeDirectory => &Role::ALL,
+            Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
+        }
+    }
+}
+
+/// Who is asking.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    token: AccessToken,
+    roles: Vec<Role>,
+    branches: Option<BTreeSet<Branch>>,
+}
+
+impl Caller {
+    /// By what name ids are derived: one caller's idempotency keys are apart from another's.
+    pub fn identity(&self) -> String {
+        self.0.token.actor.to_string()
+    }
+
+    /// As events record who did it.
+    pub fn actor(&self) -> Actor {
+        if self.0.roles == [Role::System] {
+            Actor::System(self.0.token.label.as_str().into())
+        } else {
+            Actor::Staff(self.0.token.actor)
+        }
+    }
+
+    /// Whether one of the caller's roles has a permission.
+    pub fn has(&self, permission: Permission) -> bool {
+        self.0.roles.iter().any(|role| permission.roles().contains(role))
+    }
+
+    /// # Errors
+    /// A problem that names the roles which have the permission, if none of the caller's does.
+    pub fn may(&self, permission: Permission) -> Result<(), Problem> {
+        if self.has(permission) {
+            return Ok(());
+        }
+        let roles: Vec<_> = permission.roles().iter().map(|role| role.as_str()).collect();
+        Err(Problem::forbidden(format!("this takes one of the roles {}", roles.join(", "))))
+    }
+
+    /// Whether the branch is in the caller's scope.
+    pub fn covers(&self, branch: &Branch) -> bool {
+        self.0.branches.as_ref().is_none_or(|branches| branches.contains(branch))
+    }
+
+    /// Whether the caller acts for the whole network.
+    pub fn covers_all(&self) -> bool {
+        self.0.branches.is_none()
+    }
+
+    /// # Errors
+    /// A problem that names the branch, if it is not in the caller's scope.
+    pub fn at(&self, branch: &Branch) -> Result<(), Problem> {
+        if self.covers(branch) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("branch `{branch}` is not in this caller's scope")).with("field", "branch"))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = token else {
+            return Err(Problem::unauthenticated("send the header `Authorization: Bearer <token>`; `tact token create` makes one"));
+        };
+        app.access.caller(token.trim(), app.clock.now()).await
+    }
+}
+
+/// The secret part of a token as it is stored: its SHA-256. The token itself has 256 random bits, so that no slow hash is needed.
+pub fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// A new token: `tact_` and 64 hexadecimal digits.
+pub fn new_token() -> String {
+    format!("tact_{}", hex::encode(crate::ids::random::<32>()))
+}
+
+/// How long a token is believed without looking it up again: a revocation takes effect within this.
+const BELIEVED: Duration = Duration::seconds(30);
+
+/// The tokens that this service has looked up.
+#[derive(Debug)]
+pub struct Access {
+    store: AccessTokens,
+    known: Mutex<HashMap<[u8; 32], (Caller, Time)>>,
+}
+
+impl Access {
+    /// Looks tokens up in this store.
+    pub fn new(store: AccessTokens) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &AccessTokens {
+        &self.store
+    }
+
+    async fn caller(&self, token: &str, now: Time) -> Result<Caller, Problem> {
+        let hash = token_hash(token);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        if let Some((caller, looked_up)) = known
+            && (looked_up..looked_up + BELIEVED).contains(&now)
+            && caller.0.token.expires_at.is_none_or(|expires| now < expires)
+        {
+            return Ok(caller);
+        }
+        let found = self.store.find(&hash).await.map_err(|error| {
+            tracing::warn!(%error, "access tokens cannot be looked up");
+            Problem::unavailable("access tokens cannot be looked up; ask again").retry_after(2)
+        })?;
+        let valid = found.filter(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|expires| now < expires));
+        let Some(token) = valid else {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+            return Err(Problem::unauthenticated("the token is not known, has expired or was revoked"));
+        };
+        let roles = token.roles.iter().map(|word| word.parse()).collect::<Result<Vec<Role>, _>>().map_err(Problem::hidden)?;
+        let branches = match &token.branches {
+            None => None,
+            Some(codes) => Some(codes.iter().map(|code| code.parse()).collect::<Result<_, _>>().map_err(Problem::hidden)?),
+        };
+        let caller = Caller(Arc::new(Known { token, roles, branches }));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= 10_000 {
+            known.clear();
+        }
+        known.insert(hash, (caller.clone(), now));
+        Ok(caller)
+    }
+
+    /// Forgets what has been looked up, so that a change takes effect at once in this process.
+    pub fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

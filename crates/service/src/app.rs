@@ -1,0 +1,164 @@
+//! What the services of one process share, and what every answer carries.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::{Json, Router};
+use serde::Serialize;
+use smol_str::SmolStr;
+use tact_domain::control::BranchListed;
+use tact_domain::{Branch, Recorded, Time};
+use tact_event_log::Position;
+use tact_personal::Personal;
+use tact_read_models::ReadDb;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::ids::IdKey;
+use crate::problem::Problem;
+use crate::transact::{Done, Transactor};
+
+/// What the services of one process share.
+#[derive(Debug)]
+pub struct App {
+    /// The network's code.
+    pub network: SmolStr,
+    /// The clock.
+    pub clock: Clock,
+    /// Makes ids.
+    pub keys: IdKey,
+    /// Reads, decides, appends.
+    pub transactor: Transactor,
+    /// Policies and the directory.
+    pub control: Control,
+    /// Who is asking.
+    pub access: Access,
+    /// Personal data.
+    pub personal: Personal,
+    /// The read models.
+    pub read: ReadDb,
+}
+
+/// Where an answer says how far the log has come: a read with it as `Tact-At-Least` sees what this command did.
+pub const POSITION: HeaderName = HeaderName::from_static("tact-position");
+
+/// Present while the clock is set, with the time that it shows.
+pub const CLOCK_SET: HeaderName = HeaderName::from_static("tact-clock-set");
+
+impl App {
+    /// A branch of the network.
+    ///
+    /// # Errors
+    /// A problem that names the field, the branch and the nearest one that is known.
+    pub async fn branch(&self, field: &'static str, code: &Branch) -> Result<BranchListed, Problem> {
+        if let Some(branch) = self.control.branch(code).await? {
+            return Ok(branch);
+        }
+        let directory = self.control.directory();
+        let near = tact_domain::nearest_word(code.as_str(), directory.branches.keys().map(Branch::as_str));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; list it in the directory first".to_owned());
+        Err(Problem::field(field, format!("no branch has the code `{code}`{hint}")))
+    }
+
+    /// Waits until the read models have come so far, for a few seconds at most.
+    ///
+    /// # Errors
+    /// [`Problem::not_yet`] if they have not.
+    pub async fn caught_up(&self, position: Option<Position>) -> Result<(), Problem> {
+        let Some(position) = position else { return Ok(()) };
+        match self.read.wait_for(position, std::time::Duration::from_secs(5)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::not_yet(format!("the read models have not come to position {position} yet; ask again")).retry_after(1)),
+            Err(error) => Err(database(error)),
+        }
+    }
+}
+
+/// A database that cannot be asked.
+pub fn database(error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a database cannot be asked");
+    Problem::unavailable("a database cannot be asked; nothing was recorded, ask again").retry_after(2)
+}
+
+/// The answer to a command: what was recorded, where, and what it created.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Receipt {
+    /// The patient in whose stream it stands: the survivor, if the one named was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient: Option<Uuid>,
+    /// The event's id.
+    pub event: Uuid,
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Where it stands in the log; opaque.
+    pub position: String,
+    /// When it happened.
+    pub time: Time,
+    /// When it was recorded.
+    pub recorded_at: Time,
+    /// Whether it was there already: the same command, asked again.
+    pub repeated: bool,
+}
+
+impl From<&Done> for Receipt {
+    fn from(done: &Done) -> Self {
+        let Recorded { envelope, event } = &done.recorded;
+        Self {
+            patient: Some(done.patient),
+            event: envelope.id,
+            kind: event.kind(),
+            position: done.position.to_string(),
+            time: envelope.time,
+            recorded_at: envelope.recorded_at,
+            repeated: done.repeated,
+        }
+    }
+}
+
+/// An answer to a command, with its position in a header as well; 201 when it was recorded now, 200 when it was there already.
+pub struct Answer<T>(pub T, pub Position, pub bool);
+
+impl<T: Serialize> axum::response::IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let Self(body, position, repeated) = self;
+        let status = if repeated { axum::http::StatusCode::OK } else { axum::http::StatusCode::CREATED };
+        let mut response = (status, Json(body)).into_response();
+        if let Ok(value) = HeaderValue::from_str(&position.to_string()) {
+            response.headers_mut().insert(POSITION, value);
+        }
+        response
+    }
+}
+
+/// A plain receipt for a command.
+pub fn receipt(done: &Done) -> Answer<Receipt> {
+    Answer(done.into(), done.position, done.repeated)
+}
+
+/// Puts routes together with what every answer carries, and problems where no route is.
+pub fn serve(app: Arc<App>, routes: OpenApiRouter<Arc<App>>) -> (Router, utoipa::openapi::OpenApi) {
+    let (router, document) = routes.split_for_parts();
+    let router = router
+        .fallback(async || Problem::not_found("no route has this path; the routes are in /openapi.json"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed("the routes and their methods are in /openapi.json"))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), every_answer))
+        .with_state(app);
+    (router, document)
+}
+
+async fn every_answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if app.clock.is_set()
+        && let Ok(value) = HeaderValue::from_str(&app.clock.now().to_rfc3339())
+    {
+        response.headers_mut().insert(CLOCK_SET, value);
+    }
+    response
+}

@@ -1,0 +1,198 @@
+//! How a request is read: who asks, under which key, with what body. Nothing gets past here that is not of the form it must have.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, Method, header, request::Parts};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tact_domain::{Branch, Time, to_millis};
+use uuid::Uuid;
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::problem::Problem;
+use crate::transact::Command;
+
+/// The largest body of a request, in bytes: 256 KiB. The largest command is far smaller.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// A command: who asks for it, under which `Idempotency-Key`, and what it says.
+#[derive(Debug)]
+pub struct Write<T> {
+    /// Who asks.
+    pub caller: Caller,
+    /// What is asked for.
+    pub body: T,
+    key: String,
+    fingerprint: u64,
+    app: Arc<App>,
+}
+
+impl<T> Write<T> {
+    /// The id of something that this command creates, the same whenever it is asked again.
+    pub fn id(&self, what: &str) -> Uuid {
+        self.app.keys.derive(&[self.caller.identity().as_bytes(), self.key.as_bytes(), what.as_bytes()])
+    }
+
+    /// The particulars of this command on a patient's stream.
+    ///
+    /// The event's id depends on the stream as well, so that one key used on two patients makes two events and not one in two places.
+    pub fn command(&self, patient: Uuid, time: Option<Time>, branch: Option<&Branch>) -> Command {
+        let identity = self.caller.identity();
+        let event = self.app.keys.derive(&[identity.as_bytes(), self.key.as_bytes(), b"event", patient.as_bytes()]);
+        Command {
+            event,
+            fingerprint: Some(self.fingerprint),
+            time: time.map(to_millis),
+            actor: self.caller.actor(),
+            branch: branch.cloned(),
+            cause: None,
+        }
+    }
+
+    /// The particulars of this command outside the patients' streams.
+    pub fn control_command(&self) -> Command {
+        self.command(Uuid::nil(), None, None)
+    }
+
+    /// A keyed fingerprint of the command, to tell a repetition from another one.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+impl<T: DeserializeOwned + Serialize + Send> FromRequest<Arc<App>> for Write<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, app).await?;
+        let key = idempotency_key(&parts.headers)?;
+        json_content(&parts)?;
+        let bytes = read(body).await?;
+        let body: T = parse(&bytes)?;
+        // The command as understood, not as spelled: another order of fields is not another command.
+        let canonical = serde_json::to_vec(&body).map_err(Problem::hidden)?;
+        let identity = caller.identity();
+        let fingerprint = app.keys.fingerprint(&[
+            identity.as_bytes(),
+            parts.method.as_str().as_bytes(),
+            parts.uri.path().as_bytes(),
+            &canonical,
+        ]);
+        Ok(Self { caller, body, key, fingerprint, app: app.clone() })
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Err(Problem::malformed(
+            "the header `Idempotency-Key` is missing; send a new one with every command, and the same one when you ask again",
+        )
+        .with("field", "Idempotency-Key"));
+    };
+    let key = key.to_str().unwrap_or_default();
+    if key.is_empty() || key.len() > 200 || !key.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Problem::malformed("the header `Idempotency-Key` must be 1 to 200 visible ASCII characters, such as a UUID")
+            .with("field", "Idempotency-Key"));
+    }
+    Ok(key.to_owned())
+}
+
+fn json_content(parts: &Parts) -> Result<(), Problem> {
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(Problem::unsupported(format!("the body is `{kind}`; send JSON with the header `Content-Type: application/json`")))
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::too_large(format!("the body has more than {MAX_BODY} bytes; no command is that long")))
+        }
+        Err(error) => Err(Problem::malformed(format!("the body could not be read: {error}"))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Commands without anything to say may be sent without a body.
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Err(Problem::malformed(format!("the body is not UTF-8: byte {} does not belong there", error.valid_up_to())));
+    }
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => {
+            let problem = Problem::untrue(error.to_string());
+            match field_named(&error.to_string()) {
+                Some(field) => problem.with("field", field),
+                None => problem,
+            }
+        }
+        _ => Problem::malformed(format!("the body is not JSON: {error}")),
+    })
+}
+
+/// The field that serde's message names in back quotes, if it names one.
+fn field_named(message: &str) -> Option<String> {
+    let message = message.strip_prefix("unknown field").or_else(|| message.strip_prefix("missing field"))?;
+    message.split('`').nth(1).map(str::to_owned)
+}
+
+/// Query parameters, read as strictly as a body: an unknown one is refused by name.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        serde_urlencoded::from_str(query).map(Query).map_err(|error| {
+            let detail = error.to_string();
+            let problem = Problem::malformed(format!("query: {detail}"));
+            match field_named(&detail) {
+                Some(field) => problem.with("field", field),
+                None => problem,
+            }
+        })
+    }
+}
+
+/// Parameters of the path; one that cannot be read is named.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(error) => Err(Problem::malformed(format!("path: {}", error.body_text()))),
+        }
+    }
+}
+
+/// The position that a read must have come to, from `?at_least=` or the header `Tact-At-Least`.
+///
+/// # Errors
+/// A position that is none.
+pub fn at_least(query: Option<&str>, headers: &HeaderMap) -> Result<Option<tact_event_log::Position>, Problem> {
+    let header = headers.get("tact-at-least").and_then(|value| value.to_str().ok());
+    let Some(text) = query.or(header) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        Problem::malformed(format!("`{text}` is not a position; use the `position` of an answer")).with("field", "at_least")
+    })
+}
+
+/// Whether a method changes anything.
+pub fn writes(method: &Method) -> bool {
+    !(method.is_safe())
+}
