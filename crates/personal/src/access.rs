@@ -1,0 +1,142 @@
+//! Access tokens: who may ask for what, and at which branches. Only the SHA-256 of a token is kept; the token itself is shown once, by
+//! whoever made it, and can never be read back.
+
+use serde::Serialize;
+use tact_database::{DbError, Time, all, one, one_in, run, run_in, to_millis};
+use uuid::Uuid;
+
+use crate::Personal;
+
+/// What a token allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Token {
+    /// Its id, by which it is listed and revoked.
+    pub id: Uuid,
+    /// The person or program that it stands for.
+    pub actor: Uuid,
+    /// What people call it.
+    pub label: String,
+    /// The roles' words.
+    pub roles: Vec<String>,
+    /// The codes of the branches it holds for; `None`: all of them.
+    pub branches: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: Time,
+    /// The first moment at which it no longer holds, if it was given one.
+    pub expires_at: Option<Time>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Time>,
+}
+
+impl Token {
+    /// Whether it holds at this moment.
+    pub fn holds(&self, now: Time) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|ends| now < ends)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct TokenRow {
+    id: Uuid,
+    actor: Uuid,
+    label: String,
+    roles: String,
+    branches: Option<String>,
+    created_at: Time,
+    expires_at: Option<Time>,
+    revoked_at: Option<Time>,
+}
+
+impl From<TokenRow> for Token {
+    fn from(row: TokenRow) -> Self {
+        let TokenRow { id, actor, label, roles, branches, created_at, expires_at, revoked_at } = row;
+        // What cannot be read allows nothing.
+        let roles = serde_json::from_str(&roles).unwrap_or_default();
+        let branches = branches.map(|text| serde_json::from_str(&text).unwrap_or_default());
+        Self { id, actor, label, roles, branches, created_at, expires_at, revoked_at }
+    }
+}
+
+const INSERT: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branches, created_at, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+const INSERT_FIRST: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branches, created_at, expires_at)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT 1 FROM tokens) ON CONFLICT (id) DO NOTHING";
+const BY_HASH: &str = "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
+const LIST: &str = "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens ORDER BY created_at, id";
+const REVOKE: &str = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+const KNOWN: &str = "SELECT id FROM tokens WHERE id = $1";
+
+/// Every SQL text of this file, for the test that prepares them on both engines.
+pub const SQL: &[&str] = &[INSERT, INSERT_FIRST, BY_HASH, LIST, REVOKE, KNOWN];
+
+impl Personal {
+    /// Keeps a token by its SHA-256. `false` if there is one by this id already; nothing is changed then.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn add_token(&self, token: &Token, sha256: &[u8; 32]) -> Result<bool, DbError> {
+        Ok(self.insert_token(INSERT, token, sha256).await? == 1)
+    }
+
+    /// Keeps a token if there is none at all yet: how a new deployment gets its first administrator. `false` if there was one, also when
+    /// several processes try at once.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn add_first_token(&self, token: &Token, sha256: &[u8; 32]) -> Result<bool, DbError> {
+        let (hash, roles, branches, created, expires) = parts(token, sha256);
+        let mut tx = self.db.begin().await?;
+        tx.alone("tokens").await?;
+        let added = run_in!(
+            &mut tx, INSERT_FIRST, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires
+        )?;
+        tx.commit().await?;
+        Ok(added == 1)
+    }
+
+    async fn insert_token(&self, sql: &'static str, token: &Token, sha256: &[u8; 32]) -> Result<u64, DbError> {
+        let (hash, roles, branches, created, expires) = parts(token, sha256);
+        run!(&self.db, sql, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires)
+    }
+
+    /// What the token with this SHA-256 allows, if there is one. Whether it still holds is for [`Token::holds`] to say.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn token(&self, sha256: &[u8; 32]) -> Result<Option<Token>, DbError> {
+        let row: Option<TokenRow> = one!(&self.db, BY_HASH, sha256.as_slice())?;
+        Ok(row.map(Token::from))
+    }
+
+    /// Every token ever made, the oldest first.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn tokens(&self) -> Result<Vec<Token>, DbError> {
+        let rows: Vec<TokenRow> = all!(&self.db, LIST)?;
+        Ok(rows.into_iter().map(Token::from).collect())
+    }
+
+    /// Revokes a token from now on. `false` if there is none by this id; one that was revoked before stays so.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn revoke_token(&self, id: Uuid, now: Time) -> Result<bool, DbError> {
+        let mut tx = self.db.begin().await?;
+        run_in!(&mut tx, REVOKE, id, to_millis(now))?;
+        let known: Option<(Uuid,)> = one_in!(&mut tx, KNOWN, id)?;
+        tx.commit().await?;
+        Ok(known.is_some())
+    }
+}
+
+fn parts(token: &Token, sha256: &[u8; 32]) -> (Vec<u8>, String, Option<String>, Time, Option<Time>) {
+    let list = |words: &[String]| serde_json::Value::from(words).to_string();
+    (
+        sha256.to_vec(),
+        list(&token.roles),
+        token.branches.as_deref().map(list),
+        to_millis(token.created_at),
+        token.expires_at.map(to_millis),
+    )
+}

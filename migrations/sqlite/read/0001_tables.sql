@@ -1,0 +1,176 @@
+-- The read models: everything here can be thrown away and built again from the event log.
+
+CREATE TABLE checkpoint (
+    id          INTEGER PRIMARY KEY CHECK (id = 1),
+    position    INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
+    policy      TEXT,
+    updated_at  TEXT
+) STRICT;
+INSERT INTO checkpoint (id, position, generation) VALUES (1, 0, 1);
+
+CREATE TABLE patients (
+    patient        BLOB PRIMARY KEY,
+    home_branch    TEXT,
+    standing       TEXT NOT NULL,
+    merged_into    BLOB,
+    reach          TEXT,
+    registered_at  TEXT,
+    version        INTEGER NOT NULL,
+    position       INTEGER NOT NULL,
+    last_hash      BLOB NOT NULL,
+    state          TEXT NOT NULL
+) STRICT;
+CREATE INDEX patients_by_branch ON patients (home_branch, patient);
+
+CREATE TABLE history (
+    patient      BLOB NOT NULL,
+    position     INTEGER PRIMARY KEY,
+    sequence     INTEGER NOT NULL,
+    event        BLOB NOT NULL,
+    kind         TEXT,
+    time         TEXT,
+    recorded_at  TEXT,
+    actor        TEXT,
+    branch       TEXT,
+    body         TEXT NOT NULL
+) STRICT;
+CREATE INDEX history_by_patient ON history (patient, position);
+
+CREATE TABLE due (
+    patient      BLOB NOT NULL,
+    purpose      TEXT NOT NULL,
+    about        BLOB NOT NULL,
+    occasion     TEXT NOT NULL,
+    at           TEXT NOT NULL,
+    due_from     TEXT NOT NULL,
+    due_until    TEXT,
+    branch       TEXT NOT NULL,
+    to_announce  INTEGER NOT NULL,
+    policy       TEXT NOT NULL,
+    PRIMARY KEY (patient, purpose, about)
+) STRICT;
+CREATE INDEX due_by_branch ON due (branch, due_from, patient, purpose, about);
+
+CREATE TABLE quotas (
+    patient   BLOB NOT NULL,
+    purpose   TEXT NOT NULL,
+    limit_no  INTEGER NOT NULL,
+    about     BLOB NOT NULL,
+    overall   INTEGER NOT NULL,
+    words     TEXT NOT NULL,
+    most      INTEGER NOT NULL,
+    counted   INTEGER NOT NULL,
+    room_at   TEXT,
+    never     INTEGER NOT NULL,
+    branch    TEXT NOT NULL,
+    PRIMARY KEY (patient, purpose, limit_no, about)
+) STRICT;
+CREATE INDEX quotas_by_branch ON quotas (branch, purpose, patient);
+
+CREATE TABLE referrers (
+    patient      BLOB PRIMARY KEY,
+    branch       TEXT NOT NULL,
+    recommended  INTEGER NOT NULL,
+    last_at      TEXT NOT NULL,
+    ask_from     TEXT,
+    ask_until    TEXT
+) STRICT;
+CREATE INDEX referrers_by_branch ON referrers (branch, patient);
+
+CREATE TABLE feedback (
+    position     INTEGER PRIMARY KEY,
+    feedback     BLOB NOT NULL,
+    patient      BLOB NOT NULL,
+    branch       TEXT NOT NULL,
+    clinician    BLOB,
+    score        INTEGER NOT NULL,
+    strengths    TEXT NOT NULL,
+    weaknesses   TEXT NOT NULL,
+    words        BLOB,
+    given_at     TEXT NOT NULL,
+    month        TEXT NOT NULL,
+    of_referrer  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX feedback_by_branch ON feedback (branch, month);
+CREATE INDEX feedback_by_patient ON feedback (patient);
+
+CREATE TABLE feedback_themes (
+    position     INTEGER NOT NULL,
+    theme        TEXT NOT NULL,
+    strength     INTEGER NOT NULL,
+    branch       TEXT NOT NULL,
+    clinician    BLOB,
+    month        TEXT NOT NULL,
+    of_referrer  INTEGER NOT NULL,
+    PRIMARY KEY (position, theme, strength)
+) STRICT;
+CREATE INDEX feedback_themes_by_branch ON feedback_themes (branch, month);
+
+CREATE TABLE contacts (
+    position     INTEGER PRIMARY KEY,
+    contact      BLOB NOT NULL,
+    patient      BLOB NOT NULL,
+    time         TEXT NOT NULL,
+    recorded_at  TEXT NOT NULL,
+    direction    TEXT NOT NULL,
+    purpose      TEXT NOT NULL,
+    channel      TEXT NOT NULL,
+    branch       TEXT NOT NULL,
+    outcome      TEXT NOT NULL,
+    about        BLOB,
+    permit       BLOB,
+    note         BLOB,
+    actor        TEXT NOT NULL,
+    announced    INTEGER NOT NULL,
+    before_tact  INTEGER NOT NULL,
+    breach       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX contacts_by_patient ON contacts (patient, time);
+CREATE INDEX breaches_by_branch ON contacts (branch, time) WHERE breach;
+
+CREATE TABLE contact_counts (
+    branch       TEXT NOT NULL,
+    month        TEXT NOT NULL,
+    purpose      TEXT NOT NULL,
+    channel      TEXT NOT NULL,
+    direction    TEXT NOT NULL,
+    outcome      TEXT NOT NULL,
+    made         INTEGER NOT NULL,
+    announced    INTEGER NOT NULL,
+    breaches     INTEGER NOT NULL,
+    before_tact  INTEGER NOT NULL,
+    PRIMARY KEY (branch, month, purpose, channel, direction, outcome)
+) STRICT;
+
+CREATE TABLE refusal_counts (
+    branch   TEXT NOT NULL,
+    month    TEXT NOT NULL,
+    purpose  TEXT NOT NULL,
+    code     TEXT NOT NULL,
+    refused  INTEGER NOT NULL,
+    PRIMARY KEY (branch, month, purpose, code)
+) STRICT;
+
+CREATE TABLE permit_counts (
+    branch   TEXT NOT NULL,
+    month    TEXT NOT NULL,
+    purpose  TEXT NOT NULL,
+    granted  INTEGER NOT NULL,
+    refused  INTEGER NOT NULL,
+    PRIMARY KEY (branch, month, purpose)
+) STRICT;
+
+CREATE TABLE set_aside (
+    stream    TEXT PRIMARY KEY,
+    position  INTEGER NOT NULL,
+    sequence  INTEGER NOT NULL,
+    reason    TEXT NOT NULL,
+    since     TEXT
+) STRICT;
+
+CREATE TABLE forgetting (
+    patient    BLOB PRIMARY KEY,
+    forget_at  TEXT NOT NULL
+) STRICT;
+CREATE INDEX forgetting_by_time ON forgetting (forget_at);
