@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::events::{Announced, Event};
-use tact_domain::{Purpose, Time, Window, to_millis};
+use tact_domain::{Purpose, Window, to_millis};
 use tact_service::{Answer, App, Path, Permission, Problem, Receipt, Write, receipt};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 pub(crate) struct Announcement {
     /// When they were told; absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    time: Option<Time>,
+    time: Option<DateTime<Utc>>,
     /// What the contact will be for.
     #[schema(value_type = String, example = "wellbeing_check")]
     purpose: Purpose,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::events::{Event, Made};
 use tact_domain::{Branch, Channel, Direction, Outcome, Purpose, Time};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 pub(crate) struct Contact {
     /// When it was made, with an offset; absent: now. Paper logs are entered later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    time: Option<Time>,
+    time: Option<DateTime<Utc>>,
     /// `outbound` or `inbound`.
     #[schema(value_type = String, example = "outbound")]
     direction: Direction,

@@ -4,6 +4,7 @@
 
 mod announcements;
 mod contacts;
+mod figures;
 mod permits;
 mod preview;
 mod quotas;
@@ -31,4 +32,6 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quotas::of_patient))
         .routes(routes!(quotas::exhausted))
         .routes(routes!(worklist::worklist))
+        .routes(routes!(figures::figures))
+        .routes(routes!(figures::alarms))
 }

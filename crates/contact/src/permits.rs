@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -11,7 +12,7 @@ use tact_domain::patient::events::{Event, Permitted, Refused};
 use tact_domain::patient::admit::admit_ask;
 use tact_domain::patient::{Ask, Decision, Untrue, decide};
 use tact_domain::policy::PurposeRule;
-use tact_domain::{Branch, Channel, Purpose, Time};
+use tact_domain::{Branch, Channel, Purpose};
 use tact_service::control::in_force;
 use tact_service::transact::{Failure, Moment};
 use tact_service::{Answer, App, Caller, Path, Permission, Problem, Receipt, Write};
@@ -49,7 +50,7 @@ pub(crate) struct Answered {
     pub(crate) permit: Option<Uuid>,
     /// For a yes: the moment from which it is dead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) expires_at: Option<Time>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
     /// The occasion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<Uuid>,
@@ -62,7 +63,7 @@ pub(crate) struct Answered {
     pub(crate) reasons: Vec<Reason>,
     /// For a no: the next time at which asking makes sense, where one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next: Option<Time>,
+    pub(crate) next: Option<DateTime<Utc>>,
     /// The version of the policy.
     #[schema(value_type = String)]
     pub(crate) policy: SmolStr,

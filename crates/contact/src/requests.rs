@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::events::{Event, Requested};
-use tact_domain::{Channel, Time, Window, to_millis};
+use tact_domain::{Channel, Window, to_millis};
 use tact_service::{Answer, App, Path, Permission, Problem, Receipt, Write};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use uuid::Uuid;
 pub(crate) struct CallMe {
     /// When they asked; absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    time: Option<Time>,
+    time: Option<DateTime<Utc>>,
     /// How they wish to be reached.
     #[schema(value_type = String, example = "phone")]
     channel: Channel,

@@ -12,7 +12,8 @@ use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tact_domain::{Actor, Branch, Time};
-use tact_personal::access::{AccessToken, AccessTokens};
+use tact_personal::Personal;
+use tact_personal::access::Token;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -129,7 +130,7 @@ pub struct Caller(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
-    token: AccessToken,
+    token: Token,
     roles: Vec<Role>,
     branches: Option<BTreeSet<Branch>>,
 }
@@ -213,19 +214,14 @@ const BELIEVED: Duration = Duration::seconds(30);
 /// The tokens that this service has looked up.
 #[derive(Debug)]
 pub struct Access {
-    store: AccessTokens,
+    store: Personal,
     known: Mutex<HashMap<[u8; 32], (Caller, Time)>>,
 }
 
 impl Access {
     /// Looks tokens up in this store.
-    pub fn new(store: AccessTokens) -> Self {
+    pub fn new(store: Personal) -> Self {
         Self { store, known: Mutex::default() }
-    }
-
-    /// The store behind it.
-    pub fn store(&self) -> &AccessTokens {
-        &self.store
     }
 
     async fn caller(&self, token: &str, now: Time) -> Result<Caller, Problem> {
@@ -233,15 +229,15 @@ impl Access {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
         if let Some((caller, looked_up)) = known
             && (looked_up..looked_up + BELIEVED).contains(&now)
-            && caller.0.token.expires_at.is_none_or(|expires| now < expires)
+            && caller.0.token.holds(now)
         {
             return Ok(caller);
         }
-        let found = self.store.find(&hash).await.map_err(|error| {
+        let found = self.store.token(&hash).await.map_err(|error| {
             tracing::warn!(%error, "access tokens cannot be looked up");
             Problem::unavailable("access tokens cannot be looked up; ask again").retry_after(2)
         })?;
-        let valid = found.filter(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|expires| now < expires));
+        let valid = found.filter(|token| token.holds(now));
         let Some(token) = valid else {
             self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
             return Err(Problem::unauthenticated("the token is not known, has expired or was revoked"));

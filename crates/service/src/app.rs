@@ -7,22 +7,23 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::{Json, Router};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smol_str::SmolStr;
 use tact_domain::control::BranchListed;
-use tact_domain::{Branch, Recorded, Time};
+use tact_domain::{Branch, Purpose, Recorded};
 use tact_event_log::Position;
-use tact_personal::Personal;
+use tact_personal::{Personal, Put};
 use tact_read_models::ReadDb;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
-use crate::access::Access;
+use crate::access::{Access, Caller};
 use crate::clock::Clock;
-use crate::control::Control;
+use crate::control::{Control, in_force};
 use crate::ids::IdKey;
 use crate::problem::Problem;
-use crate::transact::{Done, Transactor};
+use crate::transact::{Done, Failure, Transactor};
 
 /// What the services of one process share.
 #[derive(Debug)]
@@ -72,12 +73,76 @@ impl App {
     /// [`Problem::not_yet`] if they have not.
     pub async fn caught_up(&self, position: Option<Position>) -> Result<(), Problem> {
         let Some(position) = position else { return Ok(()) };
-        match self.read.wait_for(position, std::time::Duration::from_secs(5)).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Problem::not_yet(format!("the read models have not come to position {position} yet; ask again")).retry_after(1)),
-            Err(error) => Err(database(error)),
+        let wanted = position.to_stored().cast_signed();
+        let seen = self.read.wait_for(wanted, std::time::Duration::from_secs(5)).await.map_err(database)?;
+        if seen.position >= wanted {
+            return Ok(());
+        }
+        let come = seen.position;
+        Err(Problem::not_yet(format!("the read models have come to position {come}, not to {position} yet; ask again")).retry_after(1))
+    }
+}
+
+impl App {
+    /// Keeps a text with the personal data and gives the id by which an event refers to it.
+    ///
+    /// # Errors
+    /// A problem that names the field, if the text is empty, too long or holds characters that no text has.
+    pub async fn note(&self, id: Uuid, patient: Uuid, field: &'static str, words: &str) -> Result<Uuid, Problem> {
+        text(field, words, MAX_NOTE)?;
+        match self.personal.put_note(id, patient, words).await.map_err(database)? {
+            Put::Done => Ok(id),
+            Put::Other => Err(Failure::KeyReused.into()),
+            Put::Erased => Err(Problem::conflict("the patient was erased; no text about them is kept").with("field", field)),
         }
     }
+
+    /// # Errors
+    /// A problem that names the purpose and the nearest one, if the policy in force does not know it.
+    pub async fn known_purpose(&self, purpose: &Purpose) -> Result<(), Problem> {
+        let policies = self.control.ready_to_decide().await?;
+        let policy = &in_force(&policies, self.clock.now())?.policy;
+        if policy.purposes.contains_key(purpose) {
+            return Ok(());
+        }
+        let near = tact_domain::nearest_word(purpose.as_str(), policy.purposes.keys().map(Purpose::as_str));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Problem::field("purpose", format!("policy {} does not know `{purpose}`{hint}", policy.version)))
+    }
+
+    /// # Errors
+    /// A problem if the permit is not one of the patient, or not of a branch in the caller's scope.
+    pub async fn holds_permit(&self, caller: &Caller, patient: Uuid, permit: Uuid) -> Result<(), Problem> {
+        if caller.covers_all() {
+            return Ok(());
+        }
+        let known = self.transactor.patient_now(patient).await?;
+        match known.state.permit(permit) {
+            Some(permit) => caller.at(&permit.branch),
+            None => Err(Problem::not_found(format!("{permit} is not a permit of this patient"))),
+        }
+    }
+}
+
+/// The longest text of a note, in characters.
+pub const MAX_NOTE: usize = 2000;
+
+/// Whether a text is one: not empty, not longer than so many characters, without NUL or other control characters but line breaks and tabs.
+///
+/// # Errors
+/// A problem that names the field.
+pub fn text(field: &'static str, words: &str, longest: usize) -> Result<(), Problem> {
+    if words.trim().is_empty() {
+        return Err(Problem::field(field, "is empty; leave it out if there is nothing to say"));
+    }
+    let length = words.chars().count();
+    if length > longest {
+        return Err(Problem::field(field, format!("has {length} characters, at most {longest} are kept")));
+    }
+    if let Some(at) = words.chars().position(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(Problem::field(field, format!("holds a control character at place {}; remove it", at + 1)));
+    }
+    Ok(())
 }
 
 /// A database that cannot be asked.
@@ -100,9 +165,9 @@ pub struct Receipt {
     /// Where it stands in the log; opaque.
     pub position: String,
     /// When it happened.
-    pub time: Time,
+    pub time: DateTime<Utc>,
     /// When it was recorded.
-    pub recorded_at: Time,
+    pub recorded_at: DateTime<Utc>,
     /// Whether it was there already: the same command, asked again.
     pub repeated: bool,
 }

@@ -1,9 +1,15 @@
 //! What every service shares: the one loop that reads, decides and appends, who is asking, and how answers and problems look.
 
+pub mod access;
+pub mod app;
 pub mod clock;
 pub mod control;
 pub mod ids;
 pub mod problem;
+pub mod request;
 pub mod transact;
 
+pub use access::{Caller, Permission};
+pub use app::{Answer, App, Receipt, receipt};
 pub use problem::Problem;
+pub use request::{Path, Query, Write};

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-use super::decide::announcements;
+use super::decide::{Ask, Decision, announcements, decide};
 use super::occasion::{Occasion, occasions};
 use super::quota::{self, Pending, Scope};
 use super::state::State;
@@ -117,4 +117,37 @@ fn room_from(state: &State, purpose: &Purpose, rule: &Rule, occasion: &Occasion,
         }
     }
     Some(room)
+}
+
+/// The channel on which a worklist suggests to make a contact, and what the decision would be now: the patient's preferred channel or, in
+/// the rule's order, the first on which it would be permitted; if none is, the first of them with what stands in the way.
+pub fn suggest(
+    state: &State,
+    policy: &Policy,
+    purpose: &Purpose,
+    about: Uuid,
+    branch: &Branch,
+    now: Time,
+    zone: &Zone,
+) -> Option<(Channel, Decision)> {
+    let rule = policy.rule(purpose)?;
+    let preferred = state.preferences.preferred_channel.map(|(channel, _)| channel).filter(|c| rule.channels.contains(c));
+    let channels = preferred.into_iter().chain(rule.channels.iter().copied().filter(|c| Some(*c) != preferred));
+    let mut first = None;
+    for channel in channels {
+        let ask = Ask {
+            permit: Uuid::nil(),
+            purpose: purpose.clone(),
+            channel,
+            branch: branch.clone(),
+            about: Some(about),
+            reason: None,
+        };
+        let decision = decide(state, policy, &ask, now, zone);
+        if decision.is_permitted() {
+            return Some((channel, decision));
+        }
+        first = first.or(Some((channel, decision)));
+    }
+    first
 }

@@ -1,0 +1,94 @@
+//! Figures over many patients: contacts, permits and refusals by branch and month, and how many patients wish not to be called.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tact_read_models::contacts::{self, ContactCount, PermitCount, RefusalCount};
+use tact_read_models::patients::{self, PatientCount};
+use tact_read_models::set_aside::{self, SetAsideRow};
+use tact_service::app::database;
+use tact_service::{App, Caller, Permission, Problem, Query};
+use utoipa::{IntoParams, ToSchema};
+
+/// Which months.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Months {
+    /// The first month, `YYYY-MM`, by UTC.
+    from: String,
+    /// The first month behind it.
+    until: String,
+}
+
+/// The figures; a caller who acts for some branches sees those only.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Figures {
+    /// Up to which position of the log they are true.
+    position: String,
+    /// Contacts by branch, month, purpose, channel, direction and outcome, with the breaches among them.
+    #[schema(value_type = Vec<Object>)]
+    contacts: Vec<ContactCount>,
+    /// Permits granted by branch, month and purpose.
+    #[schema(value_type = Vec<Object>)]
+    permits: Vec<PermitCount>,
+    /// Refusals by branch, month, purpose and reason.
+    #[schema(value_type = Vec<Object>)]
+    refusals: Vec<RefusalCount>,
+    /// Patients by home branch, standing and wish.
+    #[schema(value_type = Vec<Object>)]
+    patients: Vec<PatientCount>,
+}
+
+fn month(field: &'static str, text: &str) -> Result<(), Problem> {
+    let whole = format!("{text}-01");
+    if text.len() == 7 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok() {
+        return Ok(());
+    }
+    Err(Problem::field(field, "is not a month; write it as `2026-03`"))
+}
+
+/// Show figures by branch and month
+#[utoipa::path(
+    get, path = "/v1/figures", tag = "contact",
+    params(Months),
+    responses((status = 200, body = Figures), (status = "4XX", description = "RFC 9457 problem")),
+)]
+pub(crate) async fn figures(State(app): State<Arc<App>>, caller: Caller, Query(months): Query<Months>) -> Result<Json<Figures>, Problem> {
+    caller.may(Permission::SeeFigures)?;
+    month("from", &months.from)?;
+    month("until", &months.until)?;
+    let db = app.read.db();
+    let (from, until) = (months.from.as_str(), months.until.as_str());
+    let seen = |branch: &str| caller.covers_all() || branch.parse().is_ok_and(|branch| caller.covers(&branch));
+    let checkpoint = app.read.checkpoint().await.map_err(database)?;
+    let mut contacts = contacts::counts(&db, from, until).await.map_err(database)?;
+    contacts.retain(|row| seen(&row.branch));
+    let mut permits = contacts::permits(&db, from, until).await.map_err(database)?;
+    permits.retain(|row| seen(&row.branch));
+    let mut refusals = contacts::refusals(&db, from, until).await.map_err(database)?;
+    refusals.retain(|row| seen(&row.branch));
+    let mut patients = patients::counts(&db).await.map_err(database)?;
+    patients.retain(|row| seen(row.home_branch.as_deref().unwrap_or_default()));
+    Ok(Json(Figures { position: checkpoint.position.to_string(), contacts, permits, refusals, patients }))
+}
+
+/// What a person must look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Alarms {
+    /// Streams set aside: one of their events cannot be read. Such a patient gets no permits.
+    #[schema(value_type = Vec<Object>)]
+    set_aside: Vec<SetAsideRow>,
+}
+
+/// Show what an operator must look at
+#[utoipa::path(
+    get, path = "/v1/alarms", tag = "contact",
+    responses((status = 200, body = Alarms), (status = "4XX", description = "RFC 9457 problem")),
+)]
+pub(crate) async fn alarms(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Alarms>, Problem> {
+    caller.may(Permission::Operate)?;
+    let set_aside = set_aside::list(&app.read.db()).await.map_err(database)?;
+    Ok(Json(Alarms { set_aside }))
+}

@@ -1,0 +1,251 @@
+//! The worklist of a branch: who is owed which contact, from when until when, why, on which channel, whether it may be made now, and if not
+//! what stands in the way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tact_domain::patient::agenda::suggest;
+use tact_domain::patient::decide::Reason;
+use tact_domain::policy::Policy;
+use tact_domain::{Branch, Channel, Purpose, Time};
+use tact_read_models::due::{self, Cursor, DueRow, Page};
+use tact_read_models::patients;
+use tact_service::app::database;
+use tact_service::control::in_force;
+use tact_service::request::at_least;
+use tact_service::{App, Caller, Path, Permission, Problem, Query};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::permits::shown_to;
+
+/// How many rows are looked through at once.
+const ROWS: u32 = 200;
+
+/// How many rows are looked through at most for one page of those that may be called now.
+const MOST_ROWS: usize = 4000;
+
+/// Which part of the worklist.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// `due` (now; if absent), `ahead` (later), or `announce` (to be told before the patient leaves).
+    view: Option<View>,
+    /// Only this purpose.
+    #[param(value_type = Option<String>)]
+    purpose: Option<Purpose>,
+    /// `true`: only what may be called now; `false`: only what may not.
+    callable: Option<bool>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// At most so many entries, 1 to 200; 50 if absent.
+    limit: Option<usize>,
+    /// A position that the list must have come to.
+    at_least: Option<String>,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum View {
+    /// Due now.
+    Due,
+    /// Due later.
+    Ahead,
+    /// To be announced before the patient leaves.
+    Announce,
+}
+
+/// A contact that is owed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Entry {
+    patient: Uuid,
+    /// The patient's name, for callers who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The patient's number, for callers who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    purpose: String,
+    /// Its occasion, and of which kind it is.
+    about: Uuid,
+    occasion: String,
+    /// The occasion's time.
+    at: DateTime<Utc>,
+    due_from: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_until: Option<DateTime<Utc>>,
+    /// Whether it needs an announcement that nobody has made.
+    to_announce: bool,
+    /// The channel to use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    channel: Option<Channel>,
+    /// Whether a permit would be granted now.
+    callable: bool,
+    /// If not: everything that stands in the way.
+    #[schema(value_type = Vec<Object>)]
+    reasons: Vec<Reason>,
+    /// If not: the next time at which asking makes sense, where one exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<DateTime<Utc>>,
+}
+
+/// A page of a branch's worklist.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Worklist {
+    #[schema(value_type = String)]
+    branch: Branch,
+    /// The moment at which it was looked at.
+    now: DateTime<Utc>,
+    /// Up to which position of the log it is true.
+    position: String,
+    entries: Vec<Entry>,
+    /// The `after` of the next page, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Show a branch's worklist
+#[utoipa::path(
+    get, path = "/v1/branches/{branch}/worklist", tag = "contact",
+    params(("branch" = String, Path), Wanted),
+    responses((status = 200, body = Worklist), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+)]
+pub(crate) async fn worklist(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(branch): Path<Branch>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Json<Worklist>, Problem> {
+    caller.may(Permission::SeeWorklist)?;
+    caller.at(&branch)?;
+    app.branch("branch", &branch).await?;
+    let limit = wanted.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(Problem::field("limit", format!("{limit} is not between 1 and 200")));
+    }
+    let mut after = wanted.after.as_deref().map_or(Ok(Cursor::start()), read_cursor)?;
+    app.caught_up(at_least(wanted.at_least.as_deref(), &headers)?).await?;
+    let checkpoint = app.read.checkpoint().await.map_err(database)?;
+    let policies = app.control.ready_to_decide().await?;
+    let now = app.clock.now();
+    let policy = &in_force(&policies, now)?.policy;
+    let view = wanted.view.unwrap_or(View::Due);
+    let (mut entries, mut next, mut looked_at) = (Vec::new(), None, 0);
+    'pages: loop {
+        let page = Page { branch: &branch, now, purpose: wanted.purpose.as_ref(), after: after.clone(), limit: ROWS };
+        let db = app.read.db();
+        let rows = match view {
+            View::Due => due::worklist(&db, &page).await,
+            View::Ahead => due::ahead(&db, &page).await,
+            View::Announce => due::to_announce(&db, &page).await,
+        }
+        .map_err(database)?;
+        let whole = rows.len() < ROWS as usize;
+        for (row, entry) in looked_up(&app, &caller, policy, rows, now).await? {
+            if entries.len() == limit {
+                next = Some(write_cursor(&after)?);
+                break 'pages;
+            }
+            after = row.cursor();
+            looked_at += 1;
+            if wanted.callable.is_none_or(|callable| callable == entry.callable) {
+                entries.push(entry);
+            }
+        }
+        if whole {
+            break;
+        }
+        if looked_at >= MOST_ROWS {
+            // Enough work for one request: the page is short, and goes on where it stopped.
+            next = Some(write_cursor(&after)?);
+            break;
+        }
+    }
+    name(&app, &caller, &mut entries).await?;
+    Ok(Json(Worklist { branch, now, position: checkpoint.position.to_string(), entries, next }))
+}
+
+/// Holds each row against the patient's state: on which channel, and may it be made now?
+async fn looked_up(
+    app: &App,
+    caller: &Caller,
+    policy: &Policy,
+    rows: Vec<DueRow>,
+    now: DateTime<Utc>,
+) -> Result<Vec<(DueRow, Entry)>, Problem> {
+    let mut ids: Vec<Uuid> = rows.iter().map(|row| row.patient).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut states = HashMap::with_capacity(ids.len());
+    for patient in patients::many(&app.read.db(), &ids).await.map_err(database)? {
+        states.insert(patient.patient, patient.state().map_err(database)?);
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        // A row without its patient is one that a rebuild has just replaced: the next look shows it.
+        let Some(state) = states.get(&row.patient) else { continue };
+        let purpose: Purpose = row.purpose.parse().map_err(Problem::hidden)?;
+        let branch: Branch = row.branch.parse().map_err(Problem::hidden)?;
+        let suggested = suggest(state, policy, &purpose, row.about, &branch, now, &app.control.zone(state));
+        let (channel, decision) = suggested.map_or((None, None), |(channel, decision)| (Some(channel), Some(decision)));
+        let (reasons, next) = match decision {
+            Some(tact_domain::patient::Decision::Refused(refused)) => (refused.reasons, refused.next),
+            _ => (Vec::new(), None),
+        };
+        let mut reasons = reasons;
+        reasons.iter_mut().for_each(|reason| shown_to(reason, caller));
+        let entry = Entry {
+            patient: row.patient,
+            name: None,
+            phone: None,
+            purpose: row.purpose.clone(),
+            about: row.about,
+            occasion: row.occasion.clone(),
+            at: row.at,
+            due_from: row.due_from,
+            due_until: row.due_until,
+            to_announce: row.to_announce,
+            channel,
+            callable: channel.is_some() && reasons.is_empty(),
+            reasons,
+            next,
+        };
+        found.push((row, entry));
+    }
+    Ok(found)
+}
+
+/// Adds who the patients are, from the personal data.
+async fn name(app: &App, caller: &Caller, entries: &mut [Entry]) -> Result<(), Problem> {
+    if !caller.has(Permission::SeePerson) || entries.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = entries.iter().map(|entry| entry.patient).collect();
+    let people = app.personal.people(&ids).await.map_err(database)?;
+    let mut people: HashMap<Uuid, _> = people.into_iter().map(|person| (person.patient, person.details)).collect();
+    for entry in entries {
+        // A patient may stand on the list more than once.
+        if let Some(details) = people.get_mut(&entry.patient) {
+            entry.name.clone_from(&details.name);
+            entry.phone.clone_from(&details.phone);
+        }
+    }
+    Ok(())
+}
+
+fn write_cursor(cursor: &Cursor) -> Result<String, Problem> {
+    serde_json::to_vec(cursor).map(hex::encode).map_err(Problem::hidden)
+}
+
+fn read_cursor(text: &str) -> Result<Cursor, Problem> {
+    let read = hex::decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    read.ok_or_else(|| Problem::field("after", "is not the `next` of a page"))
+}

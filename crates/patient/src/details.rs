@@ -1,0 +1,105 @@
+//! Personal data as callers send it, and what is wrong with it.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use tact_domain::Time;
+use tact_personal::Details;
+use tact_service::Problem;
+use tact_service::app::text;
+use utoipa::ToSchema;
+
+/// What is known of a person beside what events say. It is kept in a store of its own and never stands in an event.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PersonDetails {
+    /// The full name, at most 200 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// The telephone number, with the country's code: `+74950000000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) phone: Option<String>,
+    /// The address for electronic mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) email: Option<String>,
+    /// The postal address, at most 500 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<String>,
+    /// The date of birth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub(crate) birth_date: Option<NaiveDate>,
+}
+
+/// An id that the patient has in another system.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExternalId {
+    /// The other system's name, at most 100 characters.
+    pub(crate) system: String,
+    /// The id there, at most 200 characters; any text, never read as a number.
+    pub(crate) value: String,
+}
+
+impl ExternalId {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        text("external_ids.system", &self.system, 100)?;
+        text("external_ids.value", &self.value, 200)
+    }
+}
+
+impl PersonDetails {
+    pub(crate) fn check(&self, now: Time) -> Result<Details, Problem> {
+        let bounded = [("person.name", &self.name, 200), ("person.email", &self.email, 254), ("person.address", &self.address, 500)];
+        for (field, value, longest) in bounded {
+            if let Some(value) = value {
+                text(field, value, longest)?;
+            }
+        }
+        if let Some(phone) = &self.phone {
+            let digits = phone.chars().filter(char::is_ascii_digit).count();
+            let plain = phone.chars().all(|c| c.is_ascii_digit() || " ()-+.".contains(c));
+            if !plain || !(5..=15).contains(&digits) {
+                return Err(Problem::field("person.phone", "is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00"));
+            }
+        }
+        if let Some(email) = &self.email
+            && !email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
+        {
+            return Err(Problem::field("person.email", "is not an address for electronic mail; it has the form name@example.org"));
+        }
+        if let Some(born) = self.birth_date {
+            let (first, last) = (NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default(), now.date_naive());
+            if born < first || born > last {
+                return Err(Problem::field("person.birth_date", format!("{born} is not between {first} and today")));
+            }
+        }
+        Ok(Details {
+            name: self.name.clone(),
+            phone: self.phone.clone(),
+            email: self.email.clone(),
+            address: self.address.clone(),
+            birth_date: self.birth_date.map(|born| born.to_string()),
+        })
+    }
+}
+
+/// A time zone by name; an unknown one is refused with the nearest.
+pub(crate) fn time_zone(name: &str) -> Result<SmolStr, Problem> {
+    if name.parse::<chrono_tz::Tz>().is_ok() {
+        return Ok(name.into());
+    }
+    let near = tact_domain::nearest_word(name, chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name()));
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; write a name such as `Europe/Moscow`".to_owned());
+    Err(Problem::field("time_zone", format!("`{}` is not the name of a time zone{hint}", name.chars().take(80).collect::<String>())))
+}
+
+/// A language tag, BCP 47: letters, digits and hyphens.
+pub(crate) fn language(tag: &str) -> Result<SmolStr, Problem> {
+    let well_formed = (2..=35).contains(&tag.len())
+        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if well_formed {
+        return Ok(tag.into());
+    }
+    Err(Problem::field("language", "is not a language tag (BCP 47); write one such as `ru` or `en-GB`"))
+}

@@ -1,0 +1,74 @@
+//! Patients found by who they are: an id in another system, or a part of the name or number.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tact_personal::Person;
+use tact_service::app::{database, text};
+use tact_service::{App, Caller, Permission, Problem, Query};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Whom to look for: an id in another system, or a text.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// Another system's name, with `value`.
+    system: Option<String>,
+    /// The id there.
+    value: Option<String>,
+    /// A part of the name, the number or the mail address; at least three characters.
+    text: Option<String>,
+    /// Only those behind this patient, for the next page.
+    after: Option<Uuid>,
+    /// At most so many, 1 to 100; 20 if absent.
+    limit: Option<u32>,
+}
+
+/// Those who were found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Found {
+    #[schema(value_type = Vec<Object>)]
+    patients: Vec<Person>,
+    /// The `after` of the next page, if there may be one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Uuid>,
+}
+
+/// Find patients
+#[utoipa::path(
+    get, path = "/v1/patients", tag = "patient",
+    params(Wanted),
+    responses((status = 200, body = Found), (status = "4XX", description = "RFC 9457 problem")),
+)]
+pub(crate) async fn lookup(State(app): State<Arc<App>>, caller: Caller, Query(wanted): Query<Wanted>) -> Result<Json<Found>, Problem> {
+    caller.may(Permission::SeePerson)?;
+    let limit = wanted.limit.unwrap_or(20);
+    if !(1..=100).contains(&limit) {
+        return Err(Problem::field("limit", format!("{limit} is not between 1 and 100")));
+    }
+    let (patients, whole) = match (&wanted.system, &wanted.value, &wanted.text) {
+        (Some(system), Some(value), None) => {
+            let found = app.personal.by_external_id(system, value).await.map_err(database)?;
+            let person = match found {
+                Some(patient) => app.personal.person(patient).await.map_err(database)?,
+                None => None,
+            };
+            (person.into_iter().collect(), true)
+        }
+        (None, None, Some(words)) => {
+            text("text", words, 100)?;
+            if words.trim().chars().count() < 3 {
+                return Err(Problem::field("text", "has fewer than three characters, too little to find one person by"));
+            }
+            let found = app.personal.search(words, wanted.after.unwrap_or(Uuid::nil()), limit).await.map_err(database)?;
+            let whole = found.len() < limit as usize;
+            (found, whole)
+        }
+        _ => return Err(Problem::field("text", "name either `system` and `value`, or `text`")),
+    };
+    let next = if whole { None } else { patients.last().map(|p: &Person| p.patient) };
+    Ok(Json(Found { patients, next }))
+}

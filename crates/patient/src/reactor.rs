@@ -1,0 +1,187 @@
+//! Follows the log and carries out what an event sets off on another patient's stream: a recommendation is credited, a merge goes its
+//! way, an erased person's details go, and a person known only through a care referral is forgotten in time (P11).
+//!
+//! Ids of what it appends are derived from the event that set it off: told twice, it does nothing twice. Its own position is only where it
+//! goes on; losing it costs time and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tact_database::{Component, Db, DbError, Target, one, run};
+use tact_domain::patient::events::{Empty, Event};
+use tact_domain::patient::reaction::{Outcome, Reaction, reaction};
+use tact_domain::{Actor, Recorded, Time};
+use tact_event_log::{LogError, Position, Stored, StreamId};
+use tact_service::App;
+use tact_service::transact::{Command, Failure};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+static TABLES: Component = Component {
+    name: "reactor",
+    postgres: &[include_str!("../../../migrations/postgres/reactor/0001_position.sql")],
+    sqlite: &[include_str!("../../../migrations/sqlite/reactor/0001_position.sql")],
+    durable: true,
+};
+
+const POSITION: &str = "SELECT position FROM reactor_position WHERE name = 'reactor'";
+const MOVE: &str = "INSERT INTO reactor_position (name, position) VALUES ('reactor', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
+
+/// Every SQL text of this file, for the test that prepares them on both engines.
+pub const SQL: &[&str] = &[POSITION, MOVE];
+
+/// How long it waits for the next event, and at most for the next look at whom to forget.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Why the reactor stopped for a while.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+/// The reactor.
+#[derive(Debug)]
+pub struct Reactor {
+    app: Arc<App>,
+    db: Db,
+    done: watch::Sender<Position>,
+}
+
+impl Reactor {
+    /// Opens the place where it keeps its position, waiting at most `wait` for the database.
+    ///
+    /// # Errors
+    /// [`DbError`] if the database cannot be opened in time.
+    pub async fn open(app: Arc<App>, target: &Target, wait: Duration) -> Result<Self, DbError> {
+        let db = target.open(&TABLES, wait).await?;
+        Ok(Self { app, db, done: watch::Sender::default() })
+    }
+
+    /// Up to where everything has been carried out.
+    pub fn done(&self) -> watch::Receiver<Position> {
+        self.done.subscribe()
+    }
+
+    /// Runs until told to stop. What cannot be done is tried again, with one line in the log.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut troubled = false;
+        while !*stop.borrow() {
+            match self.follow(&mut stop, &mut troubled).await {
+                Ok(()) => return,
+                Err(stopped) => {
+                    if !troubled {
+                        tracing::warn!(%stopped, "the reactor cannot go on and tries again");
+                    }
+                    troubled = true;
+                    let _ = tokio::time::timeout(WAIT, stop.wait_for(|stop| *stop)).await;
+                }
+            }
+        }
+    }
+
+    async fn follow(&self, stop: &mut watch::Receiver<bool>, troubled: &mut bool) -> Result<(), Stopped> {
+        let stored: Option<(i64,)> = one!(&self.db, POSITION)?;
+        let start = Position::from_stored(stored.map_or(0, |(at,)| at.cast_unsigned()));
+        self.done.send_replace(start);
+        let mut follow = self.app.transactor.log().follow("reactor", start).await?;
+        loop {
+            let batch = tokio::select! {
+                batch = follow.next(500, WAIT) => batch?,
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            };
+            for stored in &batch.events {
+                self.react(stored).await?;
+            }
+            if let Some(last) = batch.events.last() {
+                run!(&self.db, MOVE, last.position.to_stored().cast_signed())?;
+                follow.done(last.position).await?;
+                self.done.send_replace(last.position);
+                if std::mem::take(troubled) {
+                    tracing::info!("the reactor goes on");
+                }
+            } else {
+                self.forget().await?;
+            }
+        }
+    }
+
+    /// Carries out what one event sets off. An event that cannot be read sets off nothing: its patient is set aside.
+    async fn react(&self, stored: &Stored) -> Result<(), Stopped> {
+        let StreamId::Patient(patient) = stored.stream else { return Ok(()) };
+        // Most events set off nothing, and their type stands near the front of their bytes.
+        if !may_set_off(&stored.bytes) {
+            return Ok(());
+        }
+        let Ok(recorded) = Recorded::<Event>::read(&stored.bytes) else { return Ok(()) };
+        if let Event::Erased(_) = recorded.event {
+            self.app.personal.erase(patient).await?;
+            return Ok(());
+        }
+        let source = self.app.transactor.patient_now(patient).await?;
+        if let Some(reaction) = reaction(&recorded, patient, &source.state) {
+            self.carry_out(reaction, recorded.envelope.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&self, reaction: Reaction, cause: Uuid) -> Result<(), Stopped> {
+        // A stream that cannot be read takes part in nothing; the others go on.
+        let source = self.app.transactor.patient_now(reaction.source).await?;
+        let target = self.app.transactor.patient_now(reaction.target).await?;
+        if source.set_aside().is_some() || target.set_aside().is_some() {
+            tracing::error!(source = %reaction.source, target = %reaction.target, "a reaction waits: a patient is set aside");
+            return Ok(());
+        }
+        let (patient, event) = match reaction.outcome(&target.state, &source.state) {
+            Outcome::Nothing => return Ok(()),
+            Outcome::Append(event) => (reaction.target, event),
+            Outcome::Undo(event) => (reaction.source, event),
+        };
+        let command = self.command(cause, patient, &event, Some(reaction.time));
+        match self.app.transactor.record(patient, &command, &event).await {
+            Ok(_) => Ok(()),
+            // It has become void since it was looked at: another reaction or a person was faster.
+            Err(Failure::Untrue(untrue)) => {
+                tracing::info!(%patient, %untrue, "a reaction has become void");
+                Ok(())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    fn command(&self, cause: Uuid, patient: Uuid, event: &Event, time: Option<Time>) -> Command {
+        let id = self.app.keys.derive(&[b"reactor", cause.as_bytes(), patient.as_bytes(), event.kind().as_bytes()]);
+        Command { event: id, fingerprint: None, time, actor: Actor::System("reactor".into()), branch: None, cause: Some(cause) }
+    }
+
+    /// Erases those who are known only through a care referral that closed 30 days ago (P11).
+    async fn forget(&self) -> Result<(), Stopped> {
+        let now = self.app.clock.now();
+        for row in tact_read_models::forgetting::overdue(&self.app.read.db(), now, 100).await? {
+            let patient = row.patient;
+            let known = self.app.transactor.patient_now(patient).await?;
+            if known.state.forget_at().is_none_or(|at| now < at) || known.set_aside().is_some() {
+                continue;
+            }
+            let event = Event::Erased(Empty {});
+            let command = self.command(patient, patient, &event, None);
+            match self.app.transactor.record(patient, &command, &event).await {
+                Ok(_) | Err(Failure::Untrue(_)) => self.app.personal.erase(patient).await?,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn may_set_off(bytes: &[u8]) -> bool {
+    const KINDS: [&[u8]; 5] =
+        [b"\"patient.registered\"", b"\"patient.absorbing\"", b"\"patient.merged\"", b"\"patient.separated\"", b"\"patient.erased\""];
+    let head = &bytes[..bytes.len().min(512)];
+    KINDS.iter().any(|kind| head.windows(kind.len()).any(|window| window == *kind))
+}

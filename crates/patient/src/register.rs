@@ -1,0 +1,110 @@
+//! A person becomes known to the network.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tact_domain::patient::events::{Event, Registered};
+use tact_domain::patient::state::Standing;
+use tact_domain::Branch;
+use tact_personal::{Link, NewPerson, Put};
+use tact_service::app::database;
+use tact_service::transact::Failure;
+use tact_service::{Answer, App, Permission, Problem, Receipt, Write, receipt};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::details::{ExternalId, PersonDetails, language, time_zone};
+
+/// The person.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPatient {
+    /// When they became known; absent: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<DateTime<Utc>>,
+    /// The branch that looks after the person.
+    #[schema(value_type = String, example = "north")]
+    home_branch: Branch,
+    /// The name of the person's time zone; absent: the branch's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    /// The language to speak, a BCP 47 tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    /// The patient who recommended the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recommended_by: Option<Uuid>,
+    /// The patient who speaks for this one, such as a parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guardian: Option<Uuid>,
+    /// Who the person is.
+    #[serde(default)]
+    person: PersonDetails,
+    /// The person's ids in other systems.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    external_ids: Vec<ExternalId>,
+}
+
+/// Register a patient
+///
+/// The answer's `patient` is the new id. Asked again under the same key it is the same patient.
+#[utoipa::path(
+    post, path = "/v1/patients", tag = "patient",
+    params(("Idempotency-Key" = String, Header)),
+    request_body = NewPatient,
+    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+)]
+pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatient>) -> Result<Answer<Receipt>, Problem> {
+    write.caller.may(Permission::Register)?;
+    write.caller.at(&write.body.home_branch)?;
+    let body = &write.body;
+    let branch = app.branch("home_branch", &body.home_branch).await?;
+    let details = body.person.check(app.clock.now())?;
+    for id in &body.external_ids {
+        id.check()?;
+    }
+    for (field, other) in [("recommended_by", body.recommended_by), ("guardian", body.guardian)] {
+        known(&app, field, other).await?;
+    }
+    let patient = write.id("patient");
+    let event = Event::Registered(Registered {
+        home_branch: body.home_branch.clone(),
+        time_zone: body.time_zone.as_deref().map(time_zone).transpose()?.unwrap_or(branch.time_zone),
+        language: body.language.as_deref().map(language).transpose()?,
+        recommended_by: body.recommended_by,
+        guardian: body.guardian,
+    });
+    // Personal data first: if the process dies in between, the same command finds its own data there and goes on.
+    let person = NewPerson { patient, command: write.fingerprint(), details };
+    match app.personal.register(&person).await.map_err(database)? {
+        Put::Done => {}
+        Put::Other => return Err(Failure::KeyReused.into()),
+        Put::Erased => return Err(Problem::conflict("the patient whom this command registered was erased")),
+    }
+    for id in &body.external_ids {
+        match app.personal.link(&id.system, &id.value, patient).await.map_err(database)? {
+            Link::Done => {}
+            Link::Erased => return Err(Problem::conflict("the patient whom this command registered was erased")),
+            Link::Other(other) => {
+                return Err(Problem::conflict("this id of another system belongs to a patient who is known already")
+                    .with("field", "external_ids")
+                    .with("patient", other.to_string()));
+            }
+        }
+    }
+    let command = write.command(patient, body.time, Some(&body.home_branch));
+    Ok(receipt(&app.transactor.record(patient, &command, &event).await?))
+}
+
+/// # Errors
+/// A problem that names the field, if it names a patient whom nobody knows.
+pub(crate) async fn known(app: &App, field: &'static str, patient: Option<Uuid>) -> Result<(), Problem> {
+    let Some(patient) = patient else { return Ok(()) };
+    let found = app.transactor.patient_now(patient).await?;
+    if found.state.standing == Standing::Unknown && found.set_aside().is_none() {
+        return Err(Problem::field(field, format!("no patient has the id {patient}")));
+    }
+    Ok(())
+}
