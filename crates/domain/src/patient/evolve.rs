@@ -31,7 +31,7 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
         Event::Merged(e) => state.standing = Standing::Merged { into: e.into, at: time },
         Event::Absorbing(e) => state.absorbing = Some(e.from),
         Event::Absorbed(e) => absorb(state, e, time),
-        Event::Separated(e) => separate(state, e, subject),
+        Event::Separated(e) => separate(state, e, time, subject),
         Event::Died(_) => {
             if state.standing == Standing::Open {
                 state.standing = Standing::Died;
@@ -346,7 +346,7 @@ fn take_in(state: &mut State, facts: &Carried) {
     }
 }
 
-fn separate(state: &mut State, e: &Separated, subject: &str) {
+fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
     if let Some(facts) = &e.facts {
         take_in(state, facts);
     }
@@ -358,6 +358,17 @@ fn separate(state: &mut State, e: &Separated, subject: &str) {
     }
     if state.absorbing == Some(e.from) {
         state.absorbing = None;
+        // Nothing of theirs had come yet, and nothing may come any more.
+        let (contacts_before, withdrawals_before) = (state.contacts.len(), state.withdrawals.len());
+        let nothing = AbsorbedPatient {
+            from: e.from,
+            time,
+            facts: Vec::new(),
+            documents: Vec::new(),
+            contacts_before,
+            withdrawals_before,
+        };
+        state.parted.push(nothing);
     }
     if let Some(at) = state.absorbed.iter().position(|a| a.from == e.from) {
         let gone = state.absorbed.remove(at);

@@ -78,8 +78,10 @@ impl Reaction {
                 }
             }
             Step::Absorb => {
-                let merged = matches!(source.standing, Standing::Merged { into, .. } if into == self.target);
-                if !merged || target.absorbed.iter().any(|a| a.from == self.source) {
+                let Standing::Merged { into, at } = source.standing else { return Outcome::Nothing };
+                // Undone since it was begun: what comes late must not join what a person has taken apart.
+                let undone = target.parted.iter().any(|parted| parted.from == self.source && parted.time >= at);
+                if into != self.target || undone || target.absorbed.iter().any(|a| a.from == self.source) {
                     return Outcome::Nothing;
                 }
                 Outcome::Append(Event::Absorbed(Absorbed { from: self.source, facts: Box::new(everything(source)) }))
