@@ -9,12 +9,8 @@ use serde_json::Value;
 use smol_str::SmolStr;
 use tact_domain::patient::decide::Reason;
 use tact_domain::patient::events::{Event, Permitted, Refused};
-use tact_domain::patient::admit::admit_ask;
-use tact_domain::patient::{Ask, Decision, Untrue, decide};
-use tact_domain::policy::PurposeRule;
+use tact_domain::patient::Ask;
 use tact_domain::{Branch, Channel, Purpose};
-use tact_service::control::in_force;
-use tact_service::transact::{Failure, Moment};
 use tact_service::{Answer, App, Caller, Path, Permission, Problem, Receipt, Write};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -91,7 +87,6 @@ pub(crate) async fn ask(
     write.caller.may(Permission::Contact)?;
     write.caller.at(&write.body.branch)?;
     app.branch("branch", &write.body.branch).await?;
-    let policies = app.control.ready_to_decide().await?;
     let body = &write.body;
     let reason = match &body.reason {
         Some(text) => Some(app.note(write.id("reason"), patient, "reason", text).await?),
@@ -106,25 +101,7 @@ pub(crate) async fn ask(
         reason,
     };
     let command = write.command(patient, None, Some(&body.branch));
-    let done = app
-        .transactor
-        .transact(patient, &command, |state, moment: Moment| {
-            admit_ask(state)?;
-            moment.fit_for_permits()?;
-            let policy = &in_force(&policies, moment.now)?.policy;
-            if let Some(PurposeRule::Allowed(rule)) = policy.purposes.get(&ask.purpose)
-                && rule.reason_required
-                && ask.reason.is_none()
-            {
-                return Err(untrue("reason", format!("`{}` needs a reason: say in words what the danger is", ask.purpose)));
-            }
-            let zone = app.control.zone(state);
-            Ok(match decide(state, policy, &ask, moment.now, &zone) {
-                Decision::Permitted(permitted) => Event::Permitted(permitted),
-                Decision::Refused(refused) => Event::Refused(refused),
-            })
-        })
-        .await?;
+    let done = tact_service::permit::ask(&app.transactor, &app.control, patient, &command, &ask).await?;
     let receipt = Some(Receipt::from(&done));
     let answer = match done.recorded.event {
         Event::Permitted(permitted) => Answered::yes(permitted, receipt)?,
@@ -132,10 +109,6 @@ pub(crate) async fn ask(
         other => return Err(Problem::hidden(format!("an ask was recorded as `{}`", other.kind()))),
     };
     Ok(Answer(answer, done.position, true))
-}
-
-fn untrue(field: &'static str, problem: String) -> Failure {
-    Failure::Untrue(Untrue::Field { field, problem })
 }
 
 impl Answered {

@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use tact_database::{Component, Db, DbError, Target, one, run};
 use tact_domain::patient::events::{Empty, Event};
-use tact_domain::patient::reaction::{Outcome, Reaction, reaction};
-use tact_domain::{Actor, Recorded, Time};
+use tact_domain::Recorded;
 use tact_event_log::{LogError, Position, Stored, StreamId};
 use tact_service::App;
-use tact_service::transact::{Command, Failure};
+use tact_service::react::{command, react};
+use tact_service::transact::Failure;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 static TABLES: Component = Component {
     name: "reactor",
@@ -122,41 +121,14 @@ impl Reactor {
             self.app.personal.erase(patient).await?;
             return Ok(());
         }
-        let source = self.app.transactor.patient_now(patient).await?;
-        if let Some(reaction) = reaction(&recorded, patient, &source.state) {
-            self.carry_out(reaction, recorded.envelope.id).await?;
-        }
-        Ok(())
-    }
-
-    async fn carry_out(&self, reaction: Reaction, cause: Uuid) -> Result<(), Stopped> {
-        // A stream that cannot be read takes part in nothing; the others go on.
-        let source = self.app.transactor.patient_now(reaction.source).await?;
-        let target = self.app.transactor.patient_now(reaction.target).await?;
-        if source.set_aside().is_some() || target.set_aside().is_some() {
-            tracing::error!(source = %reaction.source, target = %reaction.target, "a reaction waits: a patient is set aside");
-            return Ok(());
-        }
-        let (patient, event) = match reaction.outcome(&target.state, &source.state) {
-            Outcome::Nothing => return Ok(()),
-            Outcome::Append(event) => (reaction.target, event),
-            Outcome::Undo(event) => (reaction.source, event),
-        };
-        let command = self.command(cause, patient, &event, Some(reaction.time));
-        match self.app.transactor.record(patient, &command, &event).await {
+        match react(&self.app.transactor, &self.app.keys, &recorded, patient).await {
             Ok(_) => Ok(()),
-            // It has become void since it was looked at: another reaction or a person was faster.
-            Err(Failure::Untrue(untrue)) => {
-                tracing::info!(%patient, %untrue, "a reaction has become void");
+            Err(Failure::SetAside { patient, reason }) => {
+                tracing::error!(%patient, %reason, event = %recorded.envelope.id, "a reaction waits: a patient is set aside");
                 Ok(())
             }
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    fn command(&self, cause: Uuid, patient: Uuid, event: &Event, time: Option<Time>) -> Command {
-        let id = self.app.keys.derive(&[b"reactor", cause.as_bytes(), patient.as_bytes(), event.kind().as_bytes()]);
-        Command { event: id, fingerprint: None, time, actor: Actor::System("reactor".into()), branch: None, cause: Some(cause) }
     }
 
     /// Erases those who are known only through a care referral that closed 30 days ago (P11).
@@ -169,7 +141,7 @@ impl Reactor {
                 continue;
             }
             let event = Event::Erased(Empty {});
-            let command = self.command(patient, patient, &event, None);
+            let command = command(&self.app.keys, patient, patient, &event, None);
             match self.app.transactor.record(patient, &command, &event).await {
                 Ok(_) | Err(Failure::Untrue(_)) => self.app.personal.erase(patient).await?,
                 Err(failure) => return Err(failure.into()),

@@ -5,7 +5,9 @@ pub mod app;
 pub mod clock;
 pub mod control;
 pub mod ids;
+pub mod permit;
 pub mod problem;
+pub mod react;
 pub mod request;
 pub mod transact;
 
