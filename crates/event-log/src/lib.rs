@@ -16,7 +16,8 @@
 //!    reads on and looks for the event's own id first.
 //! 4. **Durability.** What was answered with [`Append::Done`] is in the log after any crash of this process.
 //! 5. **Doubt is said.** [`LogError::InDoubt`] means that the event may or may not be there; asking again with the same
-//!    id and bytes is safe and never appends it twice. Every other error means that nothing was written.
+//!    id and bytes is safe and never appends it twice. Every other error means that this call has written nothing; it does not settle
+//!    the doubt about an earlier one.
 //! 6. **No gaps, no repeats.** [`Follow`] yields every event after its start once and in order, however it was interrupted; a
 //!    backend that notices a gap heals it or fails, and never goes on behind it.
 //! 7. **Freshness.** [`Freshness::Latest`] sees every append that was acknowledged before the read began, by anyone.
@@ -234,7 +235,8 @@ pub trait Follow: Send {
     /// given up, the next call goes on where it was.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if the log cannot be reached or another reader took over under this name; [`LogError::Damaged`] if an
+    /// [`LogError::Unavailable`] if the log cannot be reached or another reader took over under this name, which
+    /// only a new [`EventLog::follow`] takes back; [`LogError::Damaged`] if an
     /// event is missing or cannot be told apart.
     async fn next(&mut self, max: usize, wait: Duration) -> Result<Batch, LogError>;
 
@@ -263,3 +265,24 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_read_back() {
+        let patient: Uuid = "0197a1c0-5f7e-7cc3-9d2c-0123456789ab".parse().unwrap();
+        let subject = StreamId::Patient(patient).subject("net");
+        // The shard is part of what is stored: this number may never change.
+        assert_eq!(subject, "net.evt.26.0197a1c0-5f7e-7cc3-9d2c-0123456789ab");
+        for stream in [StreamId::Patient(patient), StreamId::Policy, StreamId::Directory] {
+            assert_eq!(StreamId::from_subject("net", &stream.subject("net")), Some(stream));
+            assert_eq!(StreamId::from_subject("ne", &stream.subject("net")), None);
+            assert_eq!(StreamId::from_subject("net", &stream.subject("net2")), None);
+        }
+        for other in ["net.evt.0.nobody", "net.evt.net.other", "net.evt.policy", "net.evt.", &format!("{subject}.x"), &subject.replace(".evt.26.", ".evt.256.")] {
+            assert_eq!(StreamId::from_subject("net", other), None, "{other}");
+        }
+    }
+}

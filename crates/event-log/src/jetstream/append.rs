@@ -65,24 +65,21 @@ async fn settle(link: &Link, stream: StreamId, subject: &str, after: Position, e
                     return Err(LogError::Damaged(format!("event id {} is already used at {sequence}, in another stream", event.id)));
                 }
                 // Known, but not there yet: still being replicated.
-                Ok(None) => "the event is being stored".to_owned(),
-                Err(error) => error.to_string(),
+                Ok(None) => doubtful(&mut doubt, "the event is being stored".to_owned()),
+                Err(error) => doubtful(&mut doubt, error.to_string()),
             },
             Attempt::Conflict => match winner(link, subject, after).await {
                 Ok(Winner::Event(found)) if found.id == event.id => return Ok(Append::Done(found.position)),
                 Ok(Winner::Event(_) | Winner::Elsewhere) => return Ok(Append::Conflict),
                 // It may be this very event, sent by an earlier attempt.
-                Ok(Winner::UnderWay) => "another event is being stored".to_owned(),
-                Err(error) => error.to_string(),
+                Ok(Winner::UnderWay) => doubtful(&mut doubt, "another event is being stored".to_owned()),
+                Err(error) => doubtful(&mut doubt, error.to_string()),
             },
             // With an earlier attempt in doubt, no refusal of a later one is certain.
             Attempt::Refused(error) if !doubt => return Err(error),
             Attempt::Refused(error) => error.to_string(),
             Attempt::NotYet(text) => text,
-            Attempt::Unknown(text) => {
-                doubt = true;
-                text
-            }
+            Attempt::Unknown(text) => doubtful(&mut doubt, text),
         };
         if !backoff.pause().await || !link.is_up(deadline).await {
             let text = format!("stream {subject}: {why}");
@@ -90,6 +87,11 @@ async fn settle(link: &Link, stream: StreamId, subject: &str, after: Position, e
         }
         attempted = attempt(link, subject, after, event).await;
     }
+}
+
+fn doubtful(doubt: &mut bool, why: String) -> String {
+    *doubt = true;
+    why
 }
 
 async fn attempt(link: &Link, subject: &str, after: Position, event: &NewEvent) -> Attempt {

@@ -53,6 +53,8 @@ pub(super) struct JetStreamFollow {
     /// The reply subjects by which everything up to a position can be acknowledged.
     replies: VecDeque<(Position, Subject)>,
     pull: Option<Pull>,
+    /// Another reader has taken over, for good.
+    replaced: bool,
     /// When something last arrived, or the consumer was made.
     progress: Instant,
 }
@@ -86,6 +88,7 @@ impl JetStreamFollow {
             head: after,
             replies: VecDeque::new(),
             pull: None,
+            replaced: false,
             progress: Instant::now(),
             link,
         }
@@ -100,6 +103,9 @@ impl JetStreamFollow {
     async fn attach(&mut self, deadline: Instant, take_over: bool) -> Result<(), LogError> {
         self.pull = None;
         self.replies.clear();
+        if self.replaced {
+            return Err(self.taken_over());
+        }
         let link = &self.link;
         let of_consumer = |operation: &str| format!("CONSUMER.{operation}.{}.{}", link.stream, self.name);
         if !link.is_up(deadline).await {
@@ -109,7 +115,10 @@ impl JetStreamFollow {
         if !take_over {
             match link.ask_until(&of_consumer("INFO"), &Value::Null, deadline).await {
                 Ok(info) if info["config"]["metadata"][READER].as_str() == Some(&self.token) => {}
-                Ok(_other) => return Err(LogError::Unavailable(format!("another reader has taken over as {}", self.name))),
+                Ok(_other) => {
+                    self.replaced = true;
+                    return Err(self.taken_over());
+                }
                 Err(ApiError::Refused(refusal)) if refusal.err_code == CONSUMER_NOT_FOUND => {}
                 Err(error) => return Err(explain(&error)),
             }
@@ -144,6 +153,10 @@ impl JetStreamFollow {
         self.progress = now;
         self.pull = Some(Pull { inbox, messages, outstanding: 0, outstanding_bytes: 0, heard: now, losses });
         Ok(())
+    }
+
+    fn taken_over(&self) -> LogError {
+        LogError::Unavailable(format!("another reader has taken over as {}; follow again to take it back", self.name))
     }
 
     /// Asks for more when half of the window is used up.
@@ -273,7 +286,7 @@ impl Follow for JetStreamFollow {
                 let patience = deadline.max(Instant::now() + self.link.config.answer_wait);
                 match self.attach(patience, false).await {
                     Ok(()) => {}
-                    Err(LogError::Unavailable(_)) if self.link.health.borrow().up && backoff.pause().await => continue,
+                    Err(LogError::Unavailable(_)) if !self.replaced && self.link.health.borrow().up && backoff.pause().await => continue,
                     Err(error) => return Err(error),
                 }
             }

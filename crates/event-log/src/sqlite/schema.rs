@@ -39,6 +39,8 @@ pub(super) fn open_for_writing(path: &Path, network: &str, max_bytes: Option<u64
     let tune = || -> Result<(), rusqlite::Error> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // After a large import its journal does not stay large.
+        connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
         if let Some(max_bytes) = max_bytes {
             connection.pragma_update(None, "max_page_count", i64::try_from(max_bytes / PAGE_BYTES).unwrap_or(i64::MAX))?;
         }
