@@ -1,0 +1,77 @@
+//! The patients that the projector keeps in memory, so that the next batch need not read them: bounded, those not seen for longest leave first.
+
+use std::collections::HashMap;
+
+use tact_domain::Time;
+use tact_domain::envelope::Hash;
+use tact_domain::patient::State;
+use uuid::Uuid;
+
+use crate::derive::Derived;
+
+/// A patient between two batches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Patient {
+    /// Behind the last event that could be read.
+    pub(crate) state: State,
+    /// How many events the stream holds so far.
+    pub(crate) version: u64,
+    /// The position of the last one.
+    pub(crate) position: u64,
+    /// The hash of the last one.
+    pub(crate) last_hash: Hash,
+    /// When they were registered.
+    pub(crate) registered_at: Option<Time>,
+    /// Whether one of the events could not be read: from then on the state stands still.
+    pub(crate) set_aside: bool,
+    /// The rows in the database that follow from the state; `None`: not known.
+    pub(crate) written: Option<Derived>,
+}
+
+/// Two halves: what is asked for moves to the young one, and when that is full, what is still in the old one goes.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    young: HashMap<Uuid, Patient>,
+    old: HashMap<Uuid, Patient>,
+    half: usize,
+}
+
+impl Cache {
+    /// Holds at most `capacity` patients, two at least.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
+    }
+
+    /// Takes a patient out.
+    pub(crate) fn take(&mut self, id: Uuid) -> Option<Patient> {
+        self.young.remove(&id).or_else(|| self.old.remove(&id))
+    }
+
+    /// Puts a patient in.
+    pub(crate) fn put(&mut self, id: Uuid, patient: Patient) {
+        if self.young.len() >= self.half {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id, patient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_was_used_last() {
+        let mut cache = Cache::new(10);
+        let favourite = Uuid::from_u128(0);
+        cache.put(favourite, Patient::default());
+        for n in 1..1000 {
+            cache.put(Uuid::from_u128(n), Patient::default());
+            let kept = cache.take(favourite).expect("used each time");
+            cache.put(favourite, kept);
+            assert!(cache.young.len() + cache.old.len() <= 10);
+        }
+        assert!(cache.take(Uuid::from_u128(999)).is_some());
+        assert!(cache.take(Uuid::from_u128(1)).is_none());
+    }
+}

@@ -1,0 +1,228 @@
+//! From events to rows: one event of one patient at a time, pure. What follows from the state as a whole is [`derive`](crate::derive)'s.
+
+use tact_domain::envelope::hash;
+use tact_domain::patient::events::{Event, FeedbackGiven, Made};
+use tact_domain::patient::evolve;
+use tact_domain::patient::state::{Standing, State};
+use tact_domain::{Direction, Recorded, Time, to_millis};
+use tact_event_log::Stored;
+use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
+use tact_read_models::feedback::{FeedbackRow, ThemeRow};
+use tact_read_models::history::HistoryRow;
+use tact_read_models::month;
+use tact_read_models::patients::{PatientRow, standing_word};
+use tact_read_models::set_aside::SetAsideRow;
+use uuid::Uuid;
+
+use crate::cache::Patient;
+use crate::rows::Rows;
+
+/// Applies one event of a patient's stream. `before_tact` says of a moment whether it was before the first policy took effect.
+pub(crate) fn fold(rows: &mut Rows, patient: &mut Patient, id: Uuid, stored: &Stored, before_tact: impl Fn(Time) -> bool) {
+    let sequence = patient.version + 1;
+    let position = stored.position.to_stored().cast_signed();
+    let mut history = HistoryRow {
+        patient: id,
+        position,
+        sequence: sequence.cast_signed(),
+        event: stored.id,
+        kind: None,
+        time: None,
+        recorded_at: None,
+        actor: None,
+        branch: None,
+        body: text(&stored.bytes),
+    };
+    let read = Recorded::<Event>::read_at(&stored.bytes, &id.to_string(), sequence, &patient.last_hash);
+    match read {
+        Ok(recorded) => {
+            let envelope = &recorded.envelope;
+            history.kind = Some(recorded.event.kind().to_owned());
+            history.time = Some(to_millis(envelope.time));
+            history.recorded_at = Some(to_millis(envelope.recorded_at));
+            history.actor = Some(envelope.actor.to_string());
+            history.branch = envelope.branch.as_ref().map(|b| b.as_str().to_owned());
+            if !patient.set_aside {
+                let was_referrer = recommended_by_then(&patient.state, envelope.time);
+                evolve(&mut patient.state, &recorded);
+                happened(rows, patient, id, position, &recorded, was_referrer, before_tact);
+            }
+        }
+        Err(unreadable) if !patient.set_aside => {
+            patient.set_aside = true;
+            rows.set_aside.push(SetAsideRow {
+                stream: id.to_string(),
+                position,
+                sequence: sequence.cast_signed(),
+                reason: unreadable.to_string(),
+                since: patient.state.last_recorded_at.map(to_millis),
+            });
+        }
+        Err(_) => {}
+    }
+    rows.history.push(history);
+    patient.version = sequence;
+    patient.position = stored.position.to_stored();
+    patient.last_hash = hash(&stored.bytes);
+}
+
+/// What a database takes as text: UTF-8 without NUL, which no message of ours holds.
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !bytes.contains(&0) => text.to_owned(),
+        _ => String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}"),
+    }
+}
+
+fn recommended_by_then(state: &State, time: Time) -> bool {
+    state.recommendations.iter().any(|r| r.time <= time)
+}
+
+/// The rows of what happened, each written once and never changed.
+fn happened(
+    rows: &mut Rows,
+    patient: &mut Patient,
+    id: Uuid,
+    position: i64,
+    recorded: &Recorded,
+    was_referrer: bool,
+    before_tact: impl Fn(Time) -> bool,
+) {
+    let time = recorded.envelope.time;
+    match &recorded.event {
+        Event::Registered(_) => patient.registered_at = patient.registered_at.or(Some(time)),
+        Event::Made(made) => {
+            let before_tact = before_tact(time);
+            let row = contact(&patient.state, id, position, recorded, made, before_tact);
+            let key = (made.branch.as_str(), month(time), made.purpose.as_str(), made.channel, made.direction, made.outcome);
+            rows.count_contact(key, &row);
+            rows.contacts.push(row);
+        }
+        Event::Permitted(e) => rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), true),
+        Event::Refused(e) => {
+            rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), false);
+            for reason in &e.reasons {
+                rows.count_refusal(e.branch.as_str(), month(time), e.purpose.as_str(), reason.code);
+            }
+        }
+        Event::FeedbackGiven(given) => feedback(rows, id, position, time, given, was_referrer),
+        _ => {}
+    }
+}
+
+fn contact(state: &State, patient: Uuid, position: i64, recorded: &Recorded, made: &Made, before_tact: bool) -> ContactRow {
+    let time = recorded.envelope.time;
+    // `evolve` has just put it at the end.
+    let known = state.contacts.last().filter(|c| c.id == made.contact);
+    let about = known.map_or(made.about, |c| c.about);
+    let outbound = made.direction == Direction::Outbound;
+    let announced = outbound
+        && state.announcements.iter().any(|a| {
+            a.purpose == made.purpose && a.window.contains(time) && a.about.is_none_or(|wanted| about == Some(wanted))
+        });
+    let before_tact = outbound && before_tact;
+    ContactRow {
+        position,
+        contact: made.contact,
+        patient,
+        time: to_millis(time),
+        recorded_at: to_millis(recorded.envelope.recorded_at),
+        direction: made.direction.as_str().to_owned(),
+        purpose: made.purpose.as_str().to_owned(),
+        channel: made.channel.as_str().to_owned(),
+        branch: made.branch.as_str().to_owned(),
+        outcome: made.outcome.as_str().to_owned(),
+        about,
+        permit: known.and_then(|c| c.permit),
+        note: made.note,
+        actor: recorded.envelope.actor.to_string(),
+        announced,
+        before_tact,
+        breach: known.is_some_and(|c| c.breach) && !before_tact,
+    }
+}
+
+fn feedback(rows: &mut Rows, patient: Uuid, position: i64, given_at: Time, given: &FeedbackGiven, of_referrer: bool) {
+    let month = month(given_at);
+    let branch = given.branch.as_str();
+    let list = |themes: &Option<Vec<tact_domain::Theme>>| {
+        serde_json::to_string(themes.as_deref().unwrap_or_default()).expect("theme codes are plain text")
+    };
+    for (strength, themes) in [(true, &given.strengths), (false, &given.weaknesses)] {
+        let mut themes: Vec<&str> = themes.iter().flatten().map(|theme| theme.as_str()).collect();
+        themes.sort_unstable();
+        themes.dedup();
+        rows.themes.extend(themes.into_iter().map(|theme| ThemeRow {
+            position,
+            theme: theme.to_owned(),
+            strength,
+            branch: branch.to_owned(),
+            clinician: given.clinician,
+            month: month.clone(),
+            of_referrer,
+        }));
+    }
+    rows.feedback.push(FeedbackRow {
+        position,
+        feedback: given.feedback,
+        patient,
+        branch: branch.to_owned(),
+        clinician: given.clinician,
+        score: u8::from(given.score).into(),
+        strengths: list(&given.strengths),
+        weaknesses: list(&given.weaknesses),
+        words: given.text,
+        given_at: to_millis(given_at),
+        month,
+        of_referrer,
+    });
+}
+
+/// The row from which the projector goes on, and questions are answered.
+pub(crate) fn patient_row(id: Uuid, patient: &Patient) -> PatientRow {
+    let state = &patient.state;
+    let merged_into = match state.standing {
+        Standing::Merged { into, .. } => Some(into),
+        _ => None,
+    };
+    PatientRow {
+        patient: id,
+        home_branch: state.home_branch.as_ref().map(|b| b.as_str().to_owned()),
+        standing: standing_word(&state.standing).to_owned(),
+        merged_into,
+        reach: state.preferences.reach.map(|(reach, _)| reach.as_str().to_owned()),
+        registered_at: patient.registered_at.map(to_millis),
+        version: patient.version.cast_signed(),
+        position: patient.position.cast_signed(),
+        last_hash: patient.last_hash.to_vec(),
+        state: serde_json::to_string(state).expect("a state has string keys and finite numbers only"),
+    }
+}
+
+/// A count to be added to the one that is there.
+pub(crate) fn contact_count(key: crate::rows::ContactKey, counts: [i64; 4]) -> ContactCount {
+    let (branch, month, purpose, channel, direction, outcome) = key;
+    let [made, announced, breaches, before_tact] = counts;
+    ContactCount {
+        branch,
+        month,
+        purpose,
+        channel: channel.as_str().to_owned(),
+        direction: direction.as_str().to_owned(),
+        outcome: outcome.as_str().to_owned(),
+        made,
+        announced,
+        breaches,
+        before_tact,
+    }
+}
+
+/// A count to be added to the one that is there.
+pub(crate) fn refusal_count((branch, month, purpose, code): (String, String, String, &'static str), refused: i64) -> RefusalCount {
+    RefusalCount { branch, month, purpose, code: code.to_owned(), refused }
+}
+
+/// A count to be added to the one that is there.
+pub(crate) fn permit_count((branch, month, purpose): (String, String, String), [granted, refused]: [i64; 2]) -> PermitCount {
+    PermitCount { branch, month, purpose, granted, refused }
+}

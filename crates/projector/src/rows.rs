@@ -1,0 +1,125 @@
+//! The rows that a batch changes, gathered in memory, and the bulk writes that put them into the database.
+
+use std::collections::BTreeMap;
+
+use tact_database::bulk::{self, OnConflict};
+use tact_database::{DbError, Tx};
+use tact_domain::{Channel, Code, Direction, Outcome};
+use tact_read_models::contacts::ContactRow;
+use tact_read_models::due::DueRow;
+use tact_read_models::feedback::{FeedbackRow, ThemeRow};
+use tact_read_models::forgetting::ForgettingRow;
+use tact_read_models::history::HistoryRow;
+use tact_read_models::patients::PatientRow;
+use tact_read_models::quotas::QuotaRow;
+use tact_read_models::referrers::ReferrerRow;
+use tact_read_models::set_aside::SetAsideRow;
+use uuid::Uuid;
+
+use crate::derive::Derived;
+use crate::fold::{contact_count, permit_count, refusal_count};
+
+/// What contacts are counted by: branch, month, purpose, channel, direction and outcome.
+pub(crate) type ContactKey = (String, String, String, Channel, Direction, Outcome);
+
+/// Everything that a batch writes. Counts are kept in order, so that two writers would take their rows' locks in one order.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) history: Vec<HistoryRow>,
+    pub(crate) patients: Vec<PatientRow>,
+    pub(crate) contacts: Vec<ContactRow>,
+    pub(crate) feedback: Vec<FeedbackRow>,
+    pub(crate) themes: Vec<ThemeRow>,
+    pub(crate) set_aside: Vec<SetAsideRow>,
+    contact_counts: BTreeMap<ContactKey, [i64; 4]>,
+    refusals: BTreeMap<(String, String, String, &'static str), i64>,
+    permits: BTreeMap<(String, String, String), [i64; 2]>,
+    due: Replaced<DueRow>,
+    quotas: Replaced<QuotaRow>,
+    referrers: Replaced<ReferrerRow>,
+    forgetting: Replaced<ForgettingRow>,
+}
+
+/// Rows that take the place of all that these patients had.
+#[derive(Debug)]
+struct Replaced<R> {
+    of: Vec<Uuid>,
+    rows: Vec<R>,
+}
+
+impl<R> Default for Replaced<R> {
+    fn default() -> Self {
+        Self { of: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<R: Clone + PartialEq> Replaced<R> {
+    /// `old`: the rows that are in the database, if that is known.
+    fn note(&mut self, patient: Uuid, old: Option<&[R]>, new: &[R]) {
+        if old == Some(new) {
+            return;
+        }
+        if old.is_none_or(|old| !old.is_empty()) {
+            self.of.push(patient);
+        }
+        self.rows.extend_from_slice(new);
+    }
+}
+
+impl<R: bulk::Record> Replaced<R> {
+    async fn write(self, tx: &mut Tx) -> Result<(), DbError> {
+        bulk::delete::<R>(tx, "patient", &self.of).await?;
+        bulk::write(tx, self.rows, OnConflict::Fail).await
+    }
+}
+
+impl Rows {
+    /// Notes what has changed of the rows that follow from a patient's state.
+    pub(crate) fn replace(&mut self, patient: Uuid, old: Option<&Derived>, new: &Derived) {
+        self.due.note(patient, old.map(|d| d.due.as_slice()), &new.due);
+        self.quotas.note(patient, old.map(|d| d.quotas.as_slice()), &new.quotas);
+        self.referrers.note(patient, old.map(|d| d.referrer.as_slice()), new.referrer.as_slice());
+        self.forgetting.note(patient, old.map(|d| d.forgetting.as_slice()), new.forgetting.as_slice());
+    }
+
+    pub(crate) fn count_contact(&mut self, key: (&str, String, &str, Channel, Direction, Outcome), row: &ContactRow) {
+        let (branch, month, purpose, channel, direction, outcome) = key;
+        let key = (branch.to_owned(), month, purpose.to_owned(), channel, direction, outcome);
+        let counts = self.contact_counts.entry(key).or_default();
+        for (count, holds) in counts.iter_mut().zip([true, row.announced, row.breach, row.before_tact]) {
+            *count += i64::from(holds);
+        }
+    }
+
+    pub(crate) fn count_refusal(&mut self, branch: &str, month: String, purpose: &str, code: Code) {
+        *self.refusals.entry((branch.to_owned(), month, purpose.to_owned(), code.as_str())).or_default() += 1;
+    }
+
+    pub(crate) fn count_permit(&mut self, branch: &str, month: String, purpose: &str, granted: bool) {
+        let counts = self.permits.entry((branch.to_owned(), month, purpose.to_owned())).or_default();
+        counts[usize::from(!granted)] += 1;
+    }
+
+    /// Writes everything: a statement or a few for each table, none for each row.
+    ///
+    /// # Errors
+    /// Whatever the database says; the transaction is then of no more use.
+    pub(crate) async fn write(self, tx: &mut Tx) -> Result<(), DbError> {
+        bulk::write(tx, self.history, OnConflict::Fail).await?;
+        bulk::write(tx, self.patients, OnConflict::Replace).await?;
+        bulk::write(tx, self.contacts, OnConflict::Fail).await?;
+        bulk::write(tx, self.feedback, OnConflict::Fail).await?;
+        bulk::write(tx, self.themes, OnConflict::Fail).await?;
+        bulk::write(tx, self.set_aside, OnConflict::Fail).await?;
+        let counts = self.contact_counts.into_iter().map(|(key, counts)| contact_count(key, counts));
+        bulk::write(tx, counts.collect(), OnConflict::Add).await?;
+        let counts = self.refusals.into_iter().map(|(key, count)| refusal_count(key, count));
+        bulk::write(tx, counts.collect(), OnConflict::Add).await?;
+        let counts = self.permits.into_iter().map(|(key, counts)| permit_count(key, counts));
+        bulk::write(tx, counts.collect(), OnConflict::Add).await?;
+        self.due.write(tx).await?;
+        self.quotas.write(tx).await?;
+        self.referrers.write(tx).await?;
+        self.forgetting.write(tx).await
+    }
+}
