@@ -15,7 +15,7 @@ use crate::Time;
 pub struct UnknownWord {
     /// What kind of word was expected, such as `channel`.
     pub what: &'static str,
-    /// The word that was found.
+    /// The word that was found, cut to 80 characters.
     pub got: String,
     /// All words that would do.
     pub known: &'static [&'static str],
@@ -36,8 +36,11 @@ fn hint(known: &[&str], nearest: &Option<&'static str>) -> String {
 
 /// The word among `known` that looks most like `got`, if any is near enough to have been meant.
 pub fn nearest_word<'a>(got: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = got.chars().count();
     known
         .into_iter()
+        // Comparing costs the product of both lengths: what is far too long cannot have been meant.
+        .filter(|word| length.abs_diff(word.chars().count()) <= 1 + word.len() / 3)
         .map(|word| (strsim::damerau_levenshtein(got, word), word))
         .filter(|(distance, word)| *distance <= 1 + word.len() / 3)
         .min()
@@ -73,7 +76,7 @@ macro_rules! words {
                     $($word => Ok(Self::$variant),)+
                     _ => Err($crate::values::UnknownWord {
                         what: $what,
-                        got: word.to_owned(),
+                        got: word.chars().take(80).collect(),
                         known: Self::WORDS,
                         nearest: $crate::values::nearest_word(word, Self::WORDS.iter().copied()),
                     }),

@@ -7,6 +7,7 @@ use tact_domain::Time;
 use tact_personal::Details;
 use tact_service::Problem;
 use tact_service::app::text;
+pub(crate) use tact_service::fields::time_zone;
 use utoipa::ToSchema;
 
 /// What is known of a person beside what events say. It is kept in a store of its own and never stands in an event.
@@ -82,16 +83,6 @@ impl PersonDetails {
             birth_date: self.birth_date.map(|born| born.to_string()),
         })
     }
-}
-
-/// A time zone by name; an unknown one is refused with the nearest.
-pub(crate) fn time_zone(name: &str) -> Result<SmolStr, Problem> {
-    if name.parse::<chrono_tz::Tz>().is_ok() {
-        return Ok(name.into());
-    }
-    let near = tact_domain::nearest_word(name, chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name()));
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; write a name such as `Europe/Moscow`".to_owned());
-    Err(Problem::field("time_zone", format!("`{}` is not the name of a time zone{hint}", name.chars().take(80).collect::<String>())))
 }
 
 /// A language tag, BCP 47: letters, digits and hyphens.

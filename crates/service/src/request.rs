@@ -127,16 +127,86 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Problem::malformed(format!("the body is not UTF-8: byte {} does not belong there", error.valid_up_to())));
     }
-    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => {
-            let problem = Problem::untrue(error.to_string());
-            match field_named(&error.to_string()) {
-                Some(field) => problem.with("field", field),
-                None => problem,
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data => {
+                let (detail, field) = unfit(&path, &without_place(&error), said(bytes, &path));
+                naming(Problem::untrue(detail), field)
             }
+            _ => Problem::malformed(format!("the body is not JSON: {error}")),
         }
-        _ => Problem::malformed(format!("the body is not JSON: {error}")),
-    })
+    })?;
+    json.end().map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
+    Ok(body)
+}
+
+/// The message without serde's "at line 1 column 50", which says nothing of a body that a program wrote.
+fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rfind(" at line ") {
+        Some(at) => message[..at].to_owned(),
+        None => message,
+    }
+}
+
+/// What the body says at a path, in JSON and cut to 80 characters.
+fn said(bytes: &[u8], path: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let mut at = &body;
+    for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+        at = match part.parse::<usize>() {
+            Ok(index) if at.is_array() => at.get(index)?,
+            _ => at.get(part)?,
+        };
+    }
+    let text = match at {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Some(text.chars().take(80).collect())
+}
+
+/// What is wrong with one field, in words of ours where the parser's own leave the way out unsaid; and the field's name.
+fn unfit(path: &str, message: &str, said: Option<String>) -> (String, Option<String>) {
+    let inside = path.trim_matches('.');
+    if let Some(field) = field_named(message) {
+        let named = inside.is_empty() || inside.rsplit('.').next() == Some(&field);
+        return (message.to_owned(), Some(if named { field } else { format!("{inside}.{field}") }));
+    }
+    if inside.is_empty() {
+        return (message.to_owned(), None);
+    }
+    let problem = if is_about_time(message) {
+        let said = said.map_or_else(|| "this".to_owned(), |said| format!("`{said}`"));
+        format!("{said} is not a time with an offset; write it as `2026-03-15T10:00:00+03:00` or `2026-03-15T07:00:00Z`")
+    } else {
+        message.to_owned()
+    };
+    (format!("`{inside}`: {problem}"), Some(inside.to_owned()))
+}
+
+fn naming(problem: Problem, field: Option<String>) -> Problem {
+    match field {
+        Some(field) => problem.with("field", field),
+        None => problem,
+    }
+}
+
+/// Whether it is chrono that speaks.
+fn is_about_time(message: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "input is out of range",
+        "no possible date and time matching input",
+        "input is not enough for unique date and time",
+        "input contains invalid characters",
+        "premature end of input",
+        "trailing input",
+        "RFC 3339",
+    ];
+    WORDS.iter().any(|words| message.contains(words))
 }
 
 /// The field that serde's message names in back quotes, if it names one.
@@ -154,13 +224,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        serde_urlencoded::from_str(query).map(Query).map_err(|error| {
-            let detail = error.to_string();
-            let problem = Problem::malformed(format!("query: {detail}"));
-            match field_named(&detail) {
-                Some(field) => problem.with("field", field),
-                None => problem,
-            }
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map(Query).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.into_inner().to_string();
+            let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| *name == path).map(|(_, value)| value.into_owned());
+            // In a query, a plus sign stands for a space.
+            let hint = if said.as_ref().is_some_and(|said| said.contains(' ')) { "; in a query, `+` is written `%2B`" } else { "" };
+            let (detail, field) = unfit(&path, &message, said);
+            naming(Problem::malformed(format!("query: {detail}{hint}")), field)
         })
     }
 }
