@@ -1,1 +1,22 @@
-//! placeholder
+//! The feedback service: what patients say of us, and who recommends us (P5).
+//!
+//! What referrers say and what others say are two answers of two routes, never one. Nothing here shows who came because of whom.
+
+mod figures;
+mod given;
+mod referrers;
+
+use std::sync::Arc;
+
+use tact_service::App;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The service's routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(given::give))
+        .routes(routes!(figures::of_referrers))
+        .routes(routes!(figures::of_others))
+        .routes(routes!(referrers::page))
+}

@@ -1,0 +1,4 @@
+//! The network's contact policies: published once, never changed, in force from a stated moment.
+
+pub(crate) mod publish;
+pub(crate) mod read;
