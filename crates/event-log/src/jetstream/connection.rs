@@ -168,9 +168,10 @@ impl Link {
     }
 }
 
-/// Refusals that pass: no leader yet (10008, 10009), too few servers up (10005, 10074), a name taken by a creation under way (10143).
+/// Refusals that pass: no leader yet (10008, 10009), too few servers up (10005, 10074), a name taken by a creation under way (10143),
+/// a consumer whose files are just being removed while its namesake is made (10012).
 fn passing(err_code: u64) -> bool {
-    matches!(err_code, 10005 | 10008 | 10009 | 10074 | 10143)
+    matches!(err_code, 10005 | 10008 | 10009 | 10012 | 10074 | 10143)
 }
 
 fn nobody(config: &JetStreamConfig, why: &str) -> LogError {
