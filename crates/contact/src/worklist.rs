@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tact_domain::patient::agenda::suggest;
 use tact_domain::patient::decide::Reason;
 use tact_domain::policy::Policy;
-use tact_domain::{Branch, Channel, Purpose, Time};
+use tact_domain::{Branch, Channel, Purpose};
 use tact_read_models::due::{self, Cursor, DueRow, Page};
 use tact_read_models::patients;
 use tact_service::app::database;

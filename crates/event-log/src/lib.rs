@@ -38,7 +38,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use jetstream::{JetStreamConfig, JetStreamLog, open_jetstream};
+pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
 pub use sqlite::SqliteLog;
 

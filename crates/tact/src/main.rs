@@ -1,2 +1,172 @@
-//! placeholder
-fn main() {}
+//! The command line.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use tact::roles::{self, Role};
+use tact::settings::Given;
+use tact::{exit, projections_cli, token_cli};
+use tact_service::clock::Clock;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Patient relations that keep to the stated contact policy.
+#[derive(Debug, Parser)]
+#[command(name = "tact", version, about, after_help = "Exit codes: 0 done; 1 failed; 2 unreadable input; 3 no event log; 4 no database; \
+    5 newer version or other network; 6 no room.")]
+struct Cli {
+    #[command(flatten)]
+    given: Given,
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Debug, Subcommand)]
+enum Cmd {
+    /// Serve, in all roles or some.
+    Serve {
+        /// A role; several may be named; without any: all.
+        #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
+        roles: Vec<Role>,
+    },
+    /// Give, list and take access.
+    #[command(subcommand)]
+    Token(token_cli::TokenCommand),
+    /// Build the read models anew.
+    #[command(subcommand)]
+    Projections(projections_cli::ProjectionsCommand),
+    /// Print the OpenAPI 3.1 document of all roles.
+    Openapi,
+    /// Show the settings in force, without secrets.
+    Config,
+    /// Ask a running server whether it is ready; for images without a shell.
+    Healthcheck,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tact: the runtime cannot be started: {error}");
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}
+
+/// For people on a terminal, JSON otherwise; never on standard output.
+fn logging() {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let json = match std::env::var("TACT_LOG_FORMAT").as_deref() {
+        Ok("json") => true,
+        Ok("text") => false,
+        _ => !std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json { builder.json().init() } else { builder.compact().init() }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    if let Cmd::Openapi = cli.command {
+        println!("{}", roles::whole_document().to_pretty_json()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = match cli.given.settle() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let clock = settings.now.map_or_else(Clock::machine, Clock::starting_at);
+    match cli.command {
+        Cmd::Serve { roles } => {
+            let roles = if roles.is_empty() { Role::value_variants().to_vec() } else { roles };
+            serve(&settings, &roles, clock).await?;
+        }
+        Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
+        Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
+        Cmd::Config => {
+            for (name, value) in settings.shown() {
+                println!("{name} = {value}");
+            }
+        }
+        Cmd::Healthcheck => return healthcheck(&settings).await,
+        Cmd::Openapi => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<()> {
+    let mut running = roles::start(settings, roles, clock).await?;
+    announce(&running);
+    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+        error = running.failed() => return Err(error),
+    }
+    tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+    tokio::select! {
+        () = running.stop() => {}
+        _ = tokio::signal::ctrl_c() => std::process::exit(130),
+        _ = term.recv() => std::process::exit(143),
+    }
+    Ok(())
+}
+
+fn announce(running: &roles::Running) {
+    eprintln!("Tact listens on {}; its routes are at {}/openapi.json", running.url, running.url);
+    if running.app.clock.is_set() {
+        eprintln!("The clock is set to {}; every answer says so.", running.app.clock.now());
+    }
+    if let Some(token) = &running.first_token {
+        eprintln!("The administrator's token, shown this once:");
+        println!("{token}");
+    }
+    let policies = running.app.control.policies();
+    if let Some(policy) = policies.all().last() {
+        eprintln!("Policy `{}` is in force from {}.", policy.event.version, policy.effective_from());
+    }
+}
+
+/// Asks `/readyz` over a plain connection, so that a check costs next to nothing.
+async fn healthcheck(settings: &tact::settings::Settings) -> Result<ExitCode> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut address = settings.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::IpAddr::from([127, 0, 0, 1]));
+    }
+    let asked = async {
+        let mut connection = tokio::net::TcpStream::connect(address).await?;
+        connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: tact\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(5), asked).await;
+    match answer {
+        Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200") => Ok(ExitCode::SUCCESS),
+        Ok(Ok(answer)) => {
+            eprintln!("tact: not ready: {}", answer.lines().next().unwrap_or("no answer"));
+            Ok(ExitCode::from(exit::FAILED))
+        }
+        Ok(Err(error)) => {
+            eprintln!("tact: {address} cannot be reached: {error}");
+            Ok(ExitCode::from(exit::FAILED))
+        }
+        Err(_) => {
+            eprintln!("tact: {address} did not answer within 5 s");
+            Ok(ExitCode::from(exit::FAILED))
+        }
+    }
+}

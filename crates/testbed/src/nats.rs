@@ -33,6 +33,21 @@ impl Nats {
         Self::start_with("").await
     }
 
+    /// Starts a server of one's own that flushes to disk as NATS does by default: every two minutes. For benchmarks only, since it loses
+    /// acknowledged events on power failure.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with_default_sync() -> Result<Self> {
+        blocking(|| {
+            let nats = Self::prepare_with("alone", "", "")?;
+            nats.launch()?;
+            nats.wait_until_ready()?;
+            Ok(nats)
+        })
+        .await
+    }
+
     /// Starts a server of one's own with lines added to its configuration, such as its users.
     ///
     /// # Errors
@@ -61,12 +76,16 @@ impl Nats {
     }
 
     fn prepare(name: &str, configuration: &str) -> Result<Self> {
+        Self::prepare_with(name, configuration, ", sync_interval: always")
+    }
+
+    fn prepare_with(name: &str, configuration: &str, sync: &str) -> Result<Self> {
         let server = tools::nats_server()?;
         let folder = tempfile::Builder::new().prefix("tact-nats-").tempdir()?;
         let (port, monitor) = (free_port()?, free_port()?);
         let text = format!(
             "server_name: {name}\nlisten: 127.0.0.1:{port}\nhttp: 127.0.0.1:{monitor}\n\
-             jetstream {{ store_dir: \"{}\", sync_interval: always }}\n{configuration}\n",
+             jetstream {{ store_dir: \"{}\"{sync} }}\n{configuration}\n",
             folder.path().join("store").display()
         );
         std::fs::write(folder.path().join("nats.conf"), text)?;

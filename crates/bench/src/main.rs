@@ -1,0 +1,72 @@
+//! Benchmarks: ours against the bare engine on the same work, as medians of interleaved pairs in one run. No test depends on them.
+//!
+//! `cargo run --release -p tact-bench -- all` makes every table of docs/BENCHMARKS.md that this crate makes.
+
+mod embedded;
+mod http;
+mod jetstream;
+mod measure;
+mod memory;
+mod work;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Decide and append on JetStream against bare publishing.
+    Jetstream,
+    /// The same with `sync_interval: always`.
+    JetstreamAlways,
+    /// Over HTTP against bare publishing.
+    Http,
+    /// Decide and append on the embedded log against bare grouped SQLite.
+    Embedded,
+    /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
+    Memory,
+    /// An embedded server that does nothing, in this process; what `memory` starts.
+    Idle,
+    /// All of it.
+    All,
+}
+
+/// Ours against the bare engine, in interleaved pairs.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// What to measure.
+    #[arg(value_enum, default_value = "all")]
+    what: What,
+    /// How many interleaved pairs.
+    #[arg(long, default_value_t = 7)]
+    pairs: usize,
+    /// How many patients.
+    #[arg(long, default_value_t = 10_000)]
+    patients: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    if cli.what == What::Idle {
+        return memory::idle_child().await;
+    }
+    let wanted = |what| cli.what == what || cli.what == What::All;
+    let work = work::Work::new(cli.patients).await?;
+    if wanted(What::Jetstream) {
+        jetstream::run(&work, cli.pairs, false).await?;
+    }
+    if wanted(What::JetstreamAlways) {
+        jetstream::run(&work, cli.pairs, true).await?;
+    }
+    if wanted(What::Http) {
+        http::run(&work, cli.pairs).await?;
+    }
+    if wanted(What::Embedded) {
+        embedded::run(&work, cli.pairs).await?;
+    }
+    if wanted(What::Memory) {
+        memory::run(&work, cli.pairs).await?;
+    }
+    Ok(())
+}

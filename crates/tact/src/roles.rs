@@ -1,0 +1,379 @@
+//! One process, in some or all of its roles: opens the log and the databases, starts what the roles need, and stops it in order.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use clap::ValueEnum;
+use smol_str::SmolStr;
+use tact_database::Target;
+use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
+use tact_domain::{Actor, policy};
+use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, open_jetstream};
+use tact_patient::reactor::Reactor;
+use tact_personal::Personal;
+use tact_personal::access::Token;
+use tact_projector::Projector;
+use tact_read_models::ReadDb;
+use tact_service::access::{Access, Role as Access_, new_token, token_hash};
+use tact_service::app::serve;
+use tact_service::clock::Clock;
+use tact_service::control::Control;
+use tact_service::ids::{IdKey, fresh, random};
+use tact_service::transact::{Command, Failure, Transactor};
+use tact_service::{App, Problem};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+use crate::settings::{Settings, Storage, read_secret};
+
+/// A part that a process can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Role {
+    /// Permits, contacts, announcements, requests, worklists, quotas, figures.
+    Contact,
+    /// Consents, withdrawals, preferences.
+    Consent,
+    /// Appointments.
+    Appointment,
+    /// Registration, personal data, merges; carries out what events set off.
+    Patient,
+    /// Care referrals.
+    Referral,
+    /// Feedback and those who recommend us.
+    Feedback,
+    /// Branches, providers, clinicians who have left, policies.
+    Directory,
+    /// Follows the log and keeps the read models.
+    Projector,
+}
+
+impl Role {
+    fn routes(self) -> OpenApiRouter<Arc<App>> {
+        match self {
+            Self::Contact => tact_contact::routes(),
+            Self::Consent => tact_consent::routes(),
+            Self::Appointment => tact_appointment::routes(),
+            Self::Patient => tact_patient::routes(),
+            Self::Referral => tact_referral::routes(),
+            Self::Feedback => tact_feedback::routes(),
+            Self::Directory => tact_directory::routes(),
+            Self::Projector => OpenApiRouter::new(),
+        }
+    }
+}
+
+/// A process at work.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub url: String,
+    /// The administrator's token that was made because there was none. It is shown here once and stored nowhere.
+    pub first_token: Option<String>,
+    /// What its services share.
+    pub app: Arc<App>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    failed: tokio::sync::mpsc::UnboundedReceiver<anyhow::Error>,
+}
+
+impl Running {
+    /// Waits until a part has failed for good; without it the process cannot keep what it promises.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        self.failed.recv().await.unwrap_or_else(|| anyhow::anyhow!("every part has ended"))
+    }
+
+    /// Stops: not ready any more, finishes the requests under way, then the rest.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part did not stop in order");
+            }
+        }
+    }
+}
+
+/// Opens the log and the databases, waiting for servers no longer than the settings say.
+///
+/// # Errors
+/// Whatever could not be opened, with the cause that [`crate::exit::code`] knows.
+pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
+    let (log, target) = storage(settings).await?;
+    let key = id_key(settings)?;
+    let personal = Personal::open(&target, settings.wait).await.context("the personal data store cannot be opened")?;
+    let read = ReadDb::open(&target, settings.wait).await.context("the read models cannot be opened")?;
+    let network = SmolStr::from(&settings.network);
+    let control = Control::new(log.clone(), &network, clock.clone());
+    control.refresh().await.context("the policies cannot be read")?;
+    Ok(Arc::new(App {
+        transactor: Transactor::new(log, &network, clock.clone(), settings.cached_patients),
+        network,
+        clock,
+        keys: key,
+        control,
+        access: Access::new(personal.clone()),
+        personal,
+        read,
+    }))
+}
+
+async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
+    match &settings.storage {
+        Storage::Embedded => {
+            std::fs::create_dir_all(&settings.data)
+                .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
+            let log = SqliteLog::open(&settings.data.join("events.db"), &settings.network).context("the event log cannot be opened")?;
+            Ok((Arc::new(log), Target::sqlite(&settings.data)))
+        }
+        Storage::Servers { nats, login, replicas, database } => {
+            let mut config = JetStreamConfig::new(&settings.network, nats.iter().cloned());
+            config.replicas = *replicas;
+            config.connect_wait = settings.wait;
+            if let Some((user, file)) = login {
+                config.login = NatsLogin::Password { user: user.clone(), password: read_secret(file)? };
+            }
+            let log = open_jetstream(config).await.context("the event log cannot be opened")?;
+            Ok((Arc::new(log), target(&database.0)?))
+        }
+    }
+}
+
+fn target(url: &str) -> Result<Target> {
+    url.parse().context("`database_url` is not the address of a PostgreSQL database")
+}
+
+/// The databases that settings name, for commands which need no log.
+///
+/// # Errors
+/// An address that is none.
+pub fn databases(settings: &Settings) -> Result<Target> {
+    match &settings.storage {
+        Storage::Embedded => Ok(Target::sqlite(&settings.data)),
+        Storage::Servers { database, .. } => target(&database.0),
+    }
+}
+
+/// The network's secret for ids. The embedded mode makes one at its first start; services that share a network must share it.
+fn id_key(settings: &Settings) -> Result<IdKey> {
+    let file = match (&settings.id_key_file, &settings.storage) {
+        (Some(file), _) => file.clone(),
+        (None, Storage::Embedded) => {
+            let file = settings.data.join("id.key");
+            if !file.exists() {
+                write_private(&file, &hex::encode(random::<32>()))?;
+            }
+            file
+        }
+        (None, Storage::Servers { .. }) => bail!(
+            "`id_key_file` must name a file with the network's secret for ids, the same for every service: make one with \
+             `openssl rand -hex 32`"
+        ),
+    };
+    let text = read_secret(&file)?;
+    let mut key = [0u8; 32];
+    hex::decode_to_slice(&text, &mut key).map_err(|_| anyhow::anyhow!("{} does not hold 64 hexadecimal digits", file.display()))?;
+    Ok(IdKey::new(&key))
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("{} cannot be made", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Starts the process in its roles and listens.
+///
+/// # Errors
+/// Whatever could not be opened, or an address that is taken.
+pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<Running> {
+    let embedded = matches!(settings.storage, Storage::Embedded);
+    if embedded && roles.len() < Role::value_variants().len() {
+        bail!(
+            "the embedded log belongs to one process, which plays all roles: leave `--role` out, or keep the log on JetStream \
+             (`--log jetstream`)"
+        );
+    }
+    let app = open(settings, clock).await?;
+    let mut first_token = None;
+    if embedded {
+        first_token = make_first_token(&app).await?;
+        publish_default(&app).await?;
+    }
+    let (stop, stopped) = watch::channel(false);
+    let (failing, failed) = tokio::sync::mpsc::unbounded_channel();
+    let mut tasks = vec![tokio::spawn(keep_control_fresh(app.clone(), stopped.clone()))];
+    if roles.contains(&Role::Projector) {
+        let projector = projector(&app);
+        let (mut stopping, failing) = (stopped.clone(), failing.clone());
+        tasks.push(tokio::spawn(async move {
+            let shutdown = async move {
+                let _ = stopping.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = projector.run(shutdown).await {
+                // Whoever has stopped listening is stopping anyway.
+                let _ = failing.send(anyhow::Error::new(error).context("the projector cannot go on"));
+            }
+        }));
+    }
+    if roles.contains(&Role::Patient) {
+        let reactor = Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
+        tasks.push(tokio::spawn(reactor.run(stopped.clone())));
+    }
+    let listener =
+        tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("{} cannot be listened on", settings.listen))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let router = router(&app, roles, stopped.clone());
+    let mut stopping = stopped;
+    tasks.push(tokio::spawn(async move {
+        let listener = listener.tap_io(|connection| {
+            // Answers are small and waited for.
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection cannot be set up");
+            }
+        });
+        let graceful = async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(graceful).await {
+            tracing::error!(%error, "the listener has failed");
+        }
+    }));
+    Ok(Running { url, first_token, app, stop, tasks, failed })
+}
+
+/// The projector of a process, by the process's own clock.
+pub fn projector(app: &App) -> Projector {
+    let clock = app.clock.clone();
+    Projector::new(app.transactor.log().clone(), app.read.clone(), Arc::new(move || clock.now()), tact_projector::Settings::default())
+}
+
+fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Router {
+    let routes = document(roles.iter().map(|role| role.routes()));
+    let (router, document) = serve(app.clone(), routes);
+    let document = Arc::new(document);
+    let app = app.clone();
+    router
+        .route("/openapi.json", get(async move || axum::Json(document.as_ref().clone())))
+        .route("/livez", get(async || "ok"))
+        .route("/startupz", get(async || "ok"))
+        .route("/readyz", get(async move || ready(&app, &stopped).await))
+}
+
+/// The routes of some roles, with what the document says about all of them.
+pub fn document(routes: impl Iterator<Item = OpenApiRouter<Arc<App>>>) -> OpenApiRouter<Arc<App>> {
+    #[derive(utoipa::OpenApi)]
+    #[openapi(
+        info(title = "Tact", description = "Patient relations that keep to the stated contact policy. Writes take an `Idempotency-Key`; \
+            answers name their position in the log, which reads accept as `at_least`. Errors are RFC 9457 problems."),
+        security(("bearer" = [])),
+        modifiers(&Bearer),
+    )]
+    struct Document;
+    struct Bearer;
+    impl utoipa::Modify for Bearer {
+        fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+            use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+            let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+            document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        }
+    }
+    routes.fold(OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi()), OpenApiRouter::merge)
+}
+
+/// Every route of every role, as the OpenAPI document describes them.
+pub fn whole_document() -> utoipa::openapi::OpenApi {
+    document(Role::value_variants().iter().map(|role| role.routes())).split_for_parts().1
+}
+
+async fn ready(app: &App, stopped: &watch::Receiver<bool>) -> Result<&'static str, Problem> {
+    if *stopped.borrow() {
+        return Err(Problem::unavailable("the server is stopping"));
+    }
+    app.transactor.log().head().await?;
+    app.personal.db().ping().await.map_err(tact_service::app::database)?;
+    app.read.db().ping().await.map_err(tact_service::app::database)?;
+    Ok("ok")
+}
+
+async fn keep_control_fresh(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    // Well within the lease, so that no request has to wait for the policies.
+    let mut tick = tokio::time::interval(Duration::from_secs(10));
+    let mut troubled = false;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        match app.control.refresh().await {
+            Ok(()) => troubled = false,
+            Err(error) if !troubled => {
+                troubled = true;
+                tracing::warn!(%error, "the policies cannot be read; no permits once the last reading is a minute old");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Makes the administrator's token of a network that has none.
+async fn make_first_token(app: &App) -> Result<Option<String>> {
+    let token = new_token();
+    let now = app.clock.now();
+    let entry = Token {
+        id: fresh(now),
+        actor: fresh(now),
+        label: "first administrator".to_owned(),
+        roles: vec![Access_::NetworkManager.as_str().to_owned(), Access_::Administrator.as_str().to_owned()],
+        branches: None,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    let made = app.personal.add_first_token(&entry, &token_hash(&token)).await.context("the first token cannot be stored")?;
+    Ok(made.then_some(token))
+}
+
+/// Publishes the policy that ships with Tact if the network has none yet.
+async fn publish_default(app: &App) -> Result<()> {
+    if !app.control.policies().all().is_empty() {
+        return Ok(());
+    }
+    let policy = PolicyPublished {
+        version: "default".into(),
+        text: policy::DEFAULT.to_owned(),
+        sha256: hex::encode(tact_domain::envelope::hash(policy::DEFAULT.as_bytes())),
+        effective_from: app.clock.now() + POLICY_NOTICE + chrono::Duration::seconds(1),
+    };
+    let command = Command {
+        event: app.keys.derive(&[b"default policy"]),
+        fingerprint: None,
+        time: None,
+        actor: Actor::System("tact".into()),
+        branch: None,
+        cause: None,
+    };
+    match app.control.publish(&command, policy).await {
+        Ok(_) => Ok(()),
+        Err(Failure::Untrue(untrue)) => bail!("the default policy cannot be published: {untrue}"),
+        Err(failure) => Err(failure).context("the default policy cannot be published"),
+    }
+}
+
+/// The id of a token's actor, given or new.
+pub fn actor(given: Option<Uuid>, clock: &Clock) -> Uuid {
+    given.unwrap_or_else(|| fresh(clock.now()))
+}

@@ -1,0 +1,250 @@
+//! The settings: defaults, then a file, then the environment, then flags; each later one wins. An unknown key in the file is an error that names
+//! the nearest one. Secrets come from files and are never shown.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+use tact_domain::Time;
+
+/// What can be set. Absent: the next source's, in the end the default.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// A settings file in TOML with the same names, `_` for `-`.
+    #[arg(long, global = true, env = "TACT_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// The network's code: the first token of every subject.
+    #[arg(long, global = true, env = "TACT_NETWORK")]
+    pub network: Option<String>,
+    /// Where the event log is.
+    #[arg(long, global = true, env = "TACT_LOG", value_enum)]
+    pub log: Option<Log>,
+    /// The folder of the embedded log and databases, and of the key for ids.
+    #[arg(long, global = true, env = "TACT_DATA", value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// The NATS servers, comma-separated: `nats://10.0.0.1:4222`.
+    #[arg(long, global = true, env = "TACT_NATS_URL", value_name = "URLS")]
+    pub nats_url: Option<String>,
+    /// The NATS user.
+    #[arg(long, global = true, env = "TACT_NATS_USER")]
+    pub nats_user: Option<String>,
+    /// A file with the NATS user's password.
+    #[arg(long, global = true, env = "TACT_NATS_PASSWORD_FILE", value_name = "FILE")]
+    pub nats_password_file: Option<PathBuf>,
+    /// Copies of each event on JetStream: 1, 3 or 5.
+    #[arg(long, global = true, env = "TACT_REPLICAS")]
+    pub replicas: Option<usize>,
+    /// The PostgreSQL database: `postgres://user@host/database`.
+    #[arg(long, global = true, env = "TACT_DATABASE_URL", value_name = "URL")]
+    pub database_url: Option<String>,
+    /// A file with the PostgreSQL database's address, password included.
+    #[arg(long, global = true, env = "TACT_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// A file with the network's secret for ids, 64 hexadecimal digits; the same for every service of a network.
+    #[arg(long, global = true, env = "TACT_ID_KEY_FILE", value_name = "FILE")]
+    pub id_key_file: Option<PathBuf>,
+    /// Where to listen.
+    #[arg(long, global = true, env = "TACT_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// How many patients a service keeps in memory.
+    #[arg(long, global = true, env = "TACT_CACHED_PATIENTS")]
+    pub cached_patients: Option<usize>,
+    /// How long to wait for NATS and PostgreSQL at the start, in seconds.
+    #[arg(long, global = true, env = "TACT_WAIT", value_name = "SECONDS")]
+    pub wait: Option<u64>,
+    /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
+    #[arg(long, global = true, env = "TACT_NOW", value_name = "TIME")]
+    #[serde(skip)]
+    pub now: Option<Time>,
+}
+
+/// Where the event log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    /// In this process, in the data folder.
+    #[default]
+    Embedded,
+    /// On NATS JetStream, with the databases on PostgreSQL.
+    Jetstream,
+}
+
+/// The settings as they are in force.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The network's code.
+    pub network: String,
+    /// The folder of what is embedded.
+    pub data: PathBuf,
+    /// Where everything is kept.
+    pub storage: Storage,
+    /// The file with the network's secret for ids; the embedded mode makes its own.
+    pub id_key_file: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many patients a service keeps in memory, about 2 KB each.
+    pub cached_patients: usize,
+    /// How long to wait for servers at the start.
+    pub wait: std::time::Duration,
+    /// What the clock is set to, for demonstrations and tests.
+    pub now: Option<Time>,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone)]
+pub enum Storage {
+    /// In the data folder.
+    Embedded,
+    /// On servers.
+    Servers {
+        /// The NATS servers' addresses.
+        nats: Vec<String>,
+        /// The NATS user, with the file that holds the password.
+        login: Option<(String, PathBuf)>,
+        /// Copies of each event.
+        replicas: usize,
+        /// The PostgreSQL database's address.
+        database: Secret,
+    },
+}
+
+/// A text that is never shown.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// The names that a settings file may use.
+pub const KEYS: &[&str] = &[
+    "network", "log", "data", "nats_url", "nats_user", "nats_password_file", "replicas", "database_url", "database_url_file", "id_key_file",
+    "listen", "cached_patients", "wait",
+];
+
+/// The environment variables that the binary reads.
+pub const VARIABLES: &[&str] = &[
+    "TACT_CONFIG", "TACT_NETWORK", "TACT_LOG", "TACT_DATA", "TACT_NATS_URL", "TACT_NATS_USER", "TACT_NATS_PASSWORD_FILE", "TACT_REPLICAS",
+    "TACT_DATABASE_URL", "TACT_DATABASE_URL_FILE", "TACT_ID_KEY_FILE", "TACT_LISTEN", "TACT_CACHED_PATIENTS", "TACT_WAIT", "TACT_NOW",
+    "TACT_ROLE", "TACT_URL", "TACT_TOKEN", "TACT_TOKEN_FILE", "TACT_LOG_FORMAT",
+];
+
+impl Given {
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown key, or settings that do not go together.
+    pub fn settle(&self) -> Result<Settings> {
+        self.known_variables()?;
+        let file = match &self.config {
+            Some(path) => Self::file(path)?,
+            None => Self::default(),
+        };
+        macro_rules! first { ($name:ident) => { self.$name.clone().or(file.$name.clone()) }; }
+        let log = first!(log).unwrap_or_default();
+        let data = first!(data).unwrap_or_else(|| PathBuf::from("tact-data"));
+        let storage = match log {
+            Log::Embedded => {
+                for (name, given) in [("nats_url", first!(nats_url)), ("database_url", first!(database_url))] {
+                    if given.is_some() {
+                        bail!("`{name}` is set, but the log is embedded: set `log` to `jetstream`, or leave `{name}` out");
+                    }
+                }
+                Storage::Embedded
+            }
+            Log::Jetstream => {
+                let nats = first!(nats_url).context("`log` is `jetstream`, so `nats_url` must say where the NATS servers are")?;
+                let database = match (first!(database_url), first!(database_url_file)) {
+                    (Some(url), _) => url,
+                    (None, Some(path)) => read_secret(&path)?,
+                    (None, None) => bail!("`log` is `jetstream`, so `database_url` or `database_url_file` must say where PostgreSQL is"),
+                };
+                let login = match (first!(nats_user), first!(nats_password_file)) {
+                    (Some(user), Some(path)) => Some((user, path)),
+                    (None, None) => None,
+                    _ => bail!("`nats_user` and `nats_password_file` go together: set both or neither"),
+                };
+                let nats = nats.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
+                Storage::Servers { nats, login, replicas: first!(replicas).unwrap_or(3), database: Secret(database) }
+            }
+        };
+        Ok(Settings {
+            network: first!(network).unwrap_or_else(|| "tact".to_owned()),
+            data,
+            storage,
+            id_key_file: first!(id_key_file),
+            listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            cached_patients: first!(cached_patients).unwrap_or(50_000),
+            wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
+            now: self.now,
+        })
+    }
+
+    fn file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("the settings file {} cannot be read", path.display()))?;
+        let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+        for key in table.keys() {
+            if !KEYS.contains(&key.as_str()) {
+                let near = tact_domain::nearest_word(key, KEYS.iter().copied());
+                let hint = near.map_or_else(|| format!("; known are {}", KEYS.join(", ")), |near| format!("; did you mean `{near}`?"));
+                bail!("{}: `{key}` is not a setting{hint}", path.display());
+            }
+        }
+        toml::from_str(&text).with_context(|| format!("{} does not fit", path.display()))
+    }
+
+    fn known_variables(&self) -> Result<()> {
+        for (name, _) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("TACT_")) else { continue };
+            if !VARIABLES.contains(&name) && !name.starts_with("TACT_TEST_") && name != "TACT_TOOLS" {
+                let near = tact_domain::nearest_word(name, VARIABLES.iter().copied());
+                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                bail!("the environment variable {name} is not a setting of Tact{hint}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The one line of a secret's file.
+///
+/// # Errors
+/// A file that cannot be read or is empty.
+pub fn read_secret(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("the secret's file {} cannot be read", path.display()))?;
+    let text = text.trim().to_owned();
+    if text.is_empty() {
+        bail!("the secret's file {} is empty", path.display());
+    }
+    Ok(text)
+}
+
+impl Settings {
+    /// The settings as a table, without secrets.
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("network", self.network.clone()),
+            ("data", self.data.display().to_string()),
+            ("listen", self.listen.to_string()),
+            ("cached_patients", self.cached_patients.to_string()),
+            ("wait", format!("{} s", self.wait.as_secs())),
+        ];
+        match &self.storage {
+            Storage::Embedded => rows.push(("log", "embedded".to_owned())),
+            Storage::Servers { nats, login, replicas, .. } => rows.extend([
+                ("log", "jetstream".to_owned()),
+                ("nats_url", nats.join(", ")),
+                ("nats_user", login.as_ref().map_or("(none)", |(user, _)| user).to_owned()),
+                ("replicas", replicas.to_string()),
+                ("database_url", "(hidden)".to_owned()),
+            ]),
+        }
+        rows
+    }
+}

@@ -1,0 +1,98 @@
+//! `tact token`: access is given, listed and taken. Works on the database itself, so that the first token of a cluster can be made.
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use comfy_table::Table;
+use tact_domain::{Branch, Time};
+use tact_personal::Personal;
+use tact_personal::access::Token;
+use tact_service::access::{Role, new_token, token_hash};
+use tact_service::clock::Clock;
+use tact_service::ids::fresh;
+use uuid::Uuid;
+
+use crate::roles::{actor, databases};
+use crate::settings::Settings;
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, once.
+    Create {
+        /// What people call it: a person's or a program's name.
+        #[arg(long)]
+        label: String,
+        /// A role; several may be named.
+        #[arg(long = "as", required = true, value_name = "ROLE")]
+        roles: Vec<Role>,
+        /// A branch that it holds for; several may be named; without any it holds for all.
+        #[arg(long = "branch", value_name = "CODE")]
+        branches: Vec<Branch>,
+        /// The person or program that it stands for; a new one if absent.
+        #[arg(long, value_name = "UUID")]
+        actor: Option<Uuid>,
+        /// When it expires (RFC 3339); never if absent.
+        #[arg(long, value_name = "TIME")]
+        expires: Option<Time>,
+    },
+    /// List all tokens; what is secret in them is not stored.
+    List,
+    /// Take a token back; it holds for 30 s more at most.
+    Revoke {
+        /// The token's id, as listed.
+        id: Uuid,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// A database that cannot be opened, or a token that is not there.
+pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> Result<()> {
+    let personal = Personal::open(&databases(settings)?, settings.wait).await.context("the access tokens cannot be opened")?;
+    match command {
+        TokenCommand::Create { label, roles, branches, actor: given, expires } => {
+            let token = new_token();
+            let now = clock.now();
+            let entry = Token {
+                id: fresh(now),
+                actor: actor(given, clock),
+                label,
+                roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+                branches: (!branches.is_empty()).then(|| branches.iter().map(ToString::to_string).collect()),
+                created_at: now,
+                expires_at: expires,
+                revoked_at: None,
+            };
+            if !personal.add_token(&entry, &token_hash(&token)).await? {
+                bail!("a token by this id is there already; try again");
+            }
+            eprintln!("Token {} for {}; it is shown this once:", entry.id, entry.label);
+            println!("{token}");
+        }
+        TokenCommand::List => {
+            let mut table = Table::new();
+            table.set_header(["id", "label", "roles", "branches", "created", "expires", "revoked"]);
+            for token in personal.tokens().await? {
+                let day = |time: Option<Time>| time.map_or(String::new(), |time| time.format("%Y-%m-%d %H:%M").to_string());
+                table.add_row([
+                    token.id.to_string(),
+                    token.label,
+                    token.roles.join(", "),
+                    token.branches.map_or_else(|| "all".to_owned(), |branches| branches.join(", ")),
+                    day(Some(token.created_at)),
+                    day(token.expires_at),
+                    day(token.revoked_at),
+                ]);
+            }
+            println!("{table}");
+        }
+        TokenCommand::Revoke { id } => {
+            if !personal.revoke_token(id, clock.now()).await? {
+                bail!("there is no token {id} that is not revoked yet; `tact token list` shows all");
+            }
+            eprintln!("Token {id} is revoked; services that have seen it believe it for 30 s more at most.");
+        }
+    }
+    Ok(())
+}
