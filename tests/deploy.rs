@@ -1,0 +1,317 @@
+//! What ships for production, tried: the secrets' script, the NATS configuration with the real server, and the compose file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+use tact_event_log::contract::{appended, collect, event, patient};
+use tact_event_log::jetstream::NatsLogin;
+use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, JetStreamLog, Position, open_jetstream};
+use tact_testbed::{Nats, nats_server};
+use tempfile::TempDir;
+
+use crate::tidy::{documents, root, text};
+
+/// The files as the containers see them: the configuration, and the secrets made by the script.
+struct Layout {
+    folder: TempDir,
+}
+
+impl Layout {
+    fn new() -> Self {
+        let layout = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(layout.path("nats")).unwrap();
+        for file in std::fs::read_dir(root().join("deploy/nats")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), layout.path("nats").join(file.file_name())).unwrap();
+        }
+        assert!(layout.init().status.success());
+        layout
+    }
+
+    fn init(&self) -> Output {
+        Command::new("sh").arg(root().join("deploy/init.sh")).arg(self.path("secrets")).output().unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn secret(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path("secrets").join(name)).unwrap().trim().to_owned()
+    }
+
+    /// Every secret with its text.
+    fn secrets(&self) -> BTreeMap<PathBuf, String> {
+        let folders = ["nats", "postgres", "tact"].map(|name| self.path("secrets").join(name));
+        let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+        files.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
+    }
+}
+
+#[test]
+fn secrets_are_made_once_and_kept_from_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let layout = Layout::new();
+    let made = layout.secrets();
+    assert_eq!(made.len(), 8, "{:?}", made.keys());
+    for file in made.keys() {
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400, "{}", file.display());
+    }
+    let hex: Vec<String> =
+        ["tact/nats-services", "tact/nats-reactor", "tact/nats-projector", "nats/operator", "postgres/password", "tact/id-key"]
+            .map(|name| layout.secret(name))
+            .to_vec();
+    assert!(hex.iter().all(|secret| secret.len() == 64 && secret.bytes().all(|byte| byte.is_ascii_hexdigit())), "{hex:?}");
+    assert_eq!(hex.iter().collect::<BTreeSet<_>>().len(), hex.len(), "two secrets are the same");
+    assert!(layout.init().stdout.is_empty());
+    assert_eq!(layout.secrets(), made, "what is there stays");
+    // One is lost: it is made anew, and what follows from it too.
+    std::fs::remove_file(layout.path("secrets/tact/nats-services")).unwrap();
+    assert!(layout.init().status.success());
+    let new = layout.secret("tact/nats-services");
+    assert!(!hex.contains(&new) && layout.secret("nats/passwords.conf").contains(&new));
+    let changed: Vec<_> = layout.secrets().into_iter().filter(|(file, text)| made[file] != *text).collect();
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    let without = Command::new("sh").arg(root().join("deploy/init.sh")).output().unwrap();
+    assert!(!without.status.success() && String::from_utf8_lossy(&without.stderr).contains("say which folder"));
+}
+
+async fn tried(configuration: &Path) -> (bool, String) {
+    let server = nats_server().await.unwrap();
+    let output = Command::new(server).arg("-t").arg("--config").arg(configuration).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn every_nats_configuration_is_valid() {
+    let layout = Layout::new();
+    let mut nodes = 0;
+    for file in std::fs::read_dir(layout.path("nats")).unwrap().map(|file| file.unwrap().path()) {
+        let (valid, said) = tried(&file).await;
+        assert!(valid, "{}: {said}", file.display());
+        nodes += usize::from(file.file_name().unwrap().to_str().unwrap().starts_with("nats-"));
+    }
+    assert_eq!(nodes, 3);
+    // No secrets, no server: there is no password that it could fall back to.
+    std::fs::remove_file(layout.path("secrets/nats/passwords.conf")).unwrap();
+    let (valid, said) = tried(&layout.path("nats/nats-1.conf")).await;
+    assert!(!valid && said.contains("passwords.conf"), "{said}");
+}
+
+#[test]
+fn every_node_writes_to_disk_before_it_answers() {
+    let cluster = text("deploy/nats/cluster.conf");
+    assert!(cluster.lines().any(|line| line.trim() == "sync_interval: always"));
+    for node in ["nats-1", "nats-2", "nats-3"] {
+        let own = text(format!("deploy/nats/{node}.conf"));
+        let lines: Vec<_> = own.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(lines, [format!("server_name: {node}").as_str(), "include \"cluster.conf\""]);
+        assert!(cluster.contains(&format!("nats-route://{node}:6222")));
+    }
+}
+
+/// One server with the users of production.
+async fn server(layout: &Layout) -> Nats {
+    let users = text("deploy/nats/users.conf")
+        .replace("include \"../secrets/nats/passwords.conf\"", &layout.secret("nats/passwords.conf"));
+    Nats::start_with(&users).await.unwrap()
+}
+
+async fn log(nats: &Nats, layout: &Layout, user: &str) -> JetStreamLog {
+    let login = NatsLogin::Password { user: user.into(), password: layout.secret(&format!("tact/nats-{user}")) };
+    open_jetstream(JetStreamConfig { login, ..JetStreamConfig::new("tact", [nats.url()]) }).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_nats_users_may_do_their_work() {
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    let services = log(&nats, &layout, "services").await;
+    let mut last = Position::START;
+    for number in 0..20 {
+        last = appended(&services, patient(1), last, event(1, number)).await;
+    }
+    assert_eq!(services.append(patient(1), Position::START, event(2, 0)).await.unwrap(), Append::Conflict);
+    assert_eq!(
+        services.append(patient(1), last, event(1, 19)).await.unwrap(),
+        Append::Done(last),
+        "a repeated append is recognized"
+    );
+    for fresh in [Freshness::Any, Freshness::Latest] {
+        let read = services.read_stream(patient(1), Position::START, fresh).await.unwrap();
+        assert_eq!(read.len(), 20);
+    }
+    assert_eq!(services.head().await.unwrap(), last);
+    for (user, name) in [("projector", "projector"), ("projector", "projector-rebuild"), ("reactor", "reactor")] {
+        let log = log(&nats, &layout, user).await;
+        let mut follow = log.follow(name, Position::START).await.unwrap();
+        assert_eq!(collect(&mut *follow, 7, 20).await.len(), 20);
+        // And again as somebody who takes over.
+        let mut follow = log.follow(name, Position::START).await.unwrap();
+        assert_eq!(collect(&mut *follow, 100, 20).await.len(), 20);
+    }
+    let reactor = log(&nats, &layout, "reactor").await;
+    appended(&reactor, patient(2), Position::START, event(3, 0)).await;
+}
+
+/// Asks for something as a user; the server's refusal, if it refuses.
+async fn refused(nats: &Nats, user: &str, password: String, subject: &str, payload: Value) -> Option<String> {
+    let (sender, mut errors) = tokio::sync::mpsc::unbounded_channel();
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password).event_callback(move |event| {
+        if let async_nats::Event::ServerError(error) = event {
+            let _ = sender.send(error.to_string());
+        }
+        async {}
+    });
+    let client = options.connect(nats.url()).await.unwrap();
+    // A request that is refused is never answered: whichever comes first, the answer or the refusal.
+    let request = client.request(subject.to_owned(), payload.to_string().into());
+    tokio::select! {
+        _ = request => None,
+        error = errors.recv() => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_service_can_change_purge_or_delete_the_stream() {
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    let services = log(&nats, &layout, "services").await;
+    let first = appended(&services, patient(1), Position::START, event(1, 1)).await;
+    let second = appended(&services, patient(1), first, event(1, 2)).await;
+    let smaller = json!({ "name": "tact-tact", "subjects": ["tact.evt.>"], "storage": "file", "max_msgs": 1 });
+    let attempts = [
+        ("STREAM.UPDATE.tact-tact", smaller),
+        ("STREAM.PURGE.tact-tact", json!({})),
+        ("STREAM.MSG.DELETE.tact-tact", json!({ "seq": 1 })),
+        ("STREAM.DELETE.tact-tact", json!({})),
+        ("STREAM.SNAPSHOT.tact-tact", json!({ "deliver_subject": "_INBOX.x" })),
+        ("STREAM.CREATE.other", json!({ "name": "other", "subjects": ["other.>"] })),
+        ("CONSUMER.CREATE.tact-tact.somebody", json!({ "stream_name": "tact-tact", "config": { "durable_name": "somebody" } })),
+    ];
+    for user in ["services", "reactor", "projector"] {
+        for (operation, payload) in &attempts {
+            let subject = format!("$JS.API.{operation}");
+            let password = layout.secret(&format!("tact/nats-{user}"));
+            let error = refused(&nats, user, password, &subject, payload.clone()).await;
+            let error = error.unwrap_or_else(|| panic!("{user} may {operation}"));
+            assert!(error.to_lowercase().contains("permissions violation"), "{user} {operation}: {error}");
+        }
+    }
+    let projector = layout.secret("tact/nats-projector");
+    let error = refused(&nats, "projector", projector, &patient(1).subject("tact"), json!({})).await;
+    assert!(error.is_some(), "the projector may append");
+    let read = services.read_stream(patient(1), Position::START, Freshness::Latest).await.unwrap();
+    assert_eq!(read.iter().map(|stored| stored.position).collect::<Vec<_>>(), [first, second]);
+    // The operator may: so it was the permissions that refused, and not something else.
+    let operator = layout.secret("nats/operator");
+    assert_eq!(
+        refused(&nats, "operator", operator, "$JS.API.STREAM.SNAPSHOT.tact-tact", json!({ "deliver_subject": "_INBOX.x" })).await,
+        None
+    );
+}
+
+/// The compose file with its anchors and merges resolved.
+fn compose() -> Yaml {
+    let mut compose: Yaml = serde_yaml_ng::from_str(&text("docker-compose.yml")).unwrap();
+    compose.apply_merge().unwrap();
+    compose
+}
+
+fn words(value: &Yaml) -> Vec<&str> {
+    value.as_sequence().map(|list| list.iter().filter_map(Yaml::as_str).collect()).unwrap_or_default()
+}
+
+fn keys(value: &Yaml) -> Vec<&str> {
+    value.as_mapping().map(|map| map.keys().filter_map(Yaml::as_str).collect()).unwrap_or_default()
+}
+
+#[test]
+fn every_service_is_watched_and_waits_for_what_it_needs() {
+    let compose = compose();
+    let volumes: BTreeSet<&str> = keys(&compose["volumes"]).into_iter().collect();
+    let services = compose["services"].as_mapping().unwrap();
+    for (name, service) in services {
+        let name = name.as_str().unwrap();
+        assert!(service.get("image").is_some(), "{name} has no image");
+        for volume in words(&service["volumes"]) {
+            let source = volume.split(':').next().unwrap();
+            if source.starts_with('.') {
+                assert!(root().join(source).exists(), "{name} mounts {source}, which is not there");
+            } else {
+                assert!(volumes.contains(source), "{name} mounts {source}, which is no volume");
+            }
+        }
+        for needed in keys(&service["depends_on"]) {
+            let condition = service["depends_on"][needed]["condition"].as_str();
+            let expected = if needed == "init" { "service_completed_successfully" } else { "service_healthy" };
+            assert!(services.contains_key(needed) && condition == Some(expected), "{name} depends on {needed}: {condition:?}");
+        }
+        for variable in keys(&service["environment"]) {
+            let secret = ["PASSWORD", "SECRET", "KEY", "TOKEN", "DATABASE_URL"].iter().any(|word| variable.contains(word));
+            assert!(!secret || variable.ends_with("_FILE"), "{name} has a secret in its environment: {variable}");
+        }
+        if name != "init" {
+            assert!(service["healthcheck"]["test"].is_sequence(), "{name} has no health check");
+            assert_eq!(service["restart"].as_str(), Some("unless-stopped"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_role_runs_with_settings_that_the_binary_knows() {
+    let compose = compose();
+    let known = documents::variables();
+    let mut roles = BTreeSet::new();
+    for (name, service) in compose["services"].as_mapping().unwrap() {
+        if service.get("build").is_none() {
+            continue;
+        }
+        let name = name.as_str().unwrap();
+        assert_eq!(words(&service["command"]), ["serve", "--role", name], "a service is named after its role");
+        assert_eq!(words(&service["healthcheck"]["test"]), ["CMD", "/usr/local/bin/tact", "healthcheck"]);
+        for variable in keys(&service["environment"]) {
+            assert!(known.contains(variable), "{name}: the binary knows no setting {variable}");
+        }
+        roles.insert(name.to_owned());
+    }
+    let operations = text("docs/OPERATIONS.md");
+    let table = operations.split("\n## Roles\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let explained = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
+    assert_eq!(roles, explained.collect::<BTreeSet<_>>(), "the roles of docker-compose.yml and those of docs/OPERATIONS.md");
+}
+
+#[test]
+fn three_nats_nodes_are_new_enough_and_apart() {
+    let compose = compose();
+    let mut stores = BTreeSet::new();
+    for node in ["nats-1", "nats-2", "nats-3"] {
+        let service = &compose["services"][node];
+        let image = service["image"].as_str().unwrap();
+        let version: Vec<u32> =
+            image.strip_prefix("nats:").unwrap().split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+        assert!(version >= vec![2, 14], "{image}: before 2.14 several writers win");
+        assert_eq!(words(&service["command"]), ["--config", &format!("/etc/tact/nats/{node}.conf")]);
+        let volumes = words(&service["volumes"]);
+        assert!(
+            volumes.contains(&"./deploy/nats:/etc/tact/nats:ro") && volumes.contains(&"nats-secrets:/etc/tact/secrets/nats:ro")
+        );
+        let data = volumes.iter().find_map(|volume| volume.strip_suffix(":/data")).unwrap();
+        assert!(stores.insert(data.to_owned()), "{node} shares {data}");
+        assert!(words(&service["healthcheck"]["test"]).contains(&"http://127.0.0.1:8222/healthz"));
+    }
+    assert!(text("deploy/nats/cluster.conf").contains("http_port: 8222"));
+}
+
+#[test]
+fn the_image_is_built_from_what_is_here() {
+    let dockerfile = text("Dockerfile");
+    let toolchain: toml::Table = text("rust-toolchain.toml").parse().unwrap();
+    let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
+    let minor = channel.rsplit_once('.').unwrap().0;
+    assert!(dockerfile.contains(&format!("FROM rust:{minor}-")), "the image is built with another Rust than {channel}");
+    assert!(dockerfile.contains("--locked --package tact --bin tact") && dockerfile.contains("target/release/tact"));
+}
