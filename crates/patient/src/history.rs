@@ -9,6 +9,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::decide::{Consent, consent};
 use tact_domain::patient::events::Event;
 use tact_domain::patient::{self, Untrue};
@@ -103,13 +104,19 @@ pub(crate) async fn history(
     let first_policy = policies.first_effect();
     let mut state = patient::State::default();
     let (mut events, mut next, mut unreadable) = (Vec::new(), None, None);
+    let subject = id.to_string();
+    let (mut sequence, mut previous) = (0, Hash::default());
     for stored in &stored {
         if events.len() == limit {
             next = events.last().map(|step: &Step| step.position.clone());
             break;
         }
-        let recorded = match Recorded::<Event>::read(&stored.bytes) {
-            Ok(recorded) => recorded,
+        sequence += 1;
+        let recorded = match Recorded::<Event>::read_at(&stored.bytes, &subject, sequence, &previous) {
+            Ok(recorded) => {
+                previous = hash(&stored.bytes);
+                recorded
+            }
             Err(error) => {
                 unreadable = Some(format!("the event at position {}: {error}", stored.position));
                 break;

@@ -21,6 +21,9 @@ use crate::transact::{Command, Failure};
 /// How long a reading of the policies is good for: [`POLICY_NOTICE`] less what clocks may differ by, and as much again for slow answers.
 const LEASE: Duration = Duration::seconds(60 - 5 - 10);
 
+/// How long it is good for at the very most: [`POLICY_NOTICE`] less what clocks may differ by.
+const LONGEST_LEASE: Duration = Duration::seconds(60 - 5);
+
 /// One stream outside the patients', as far as it has been read.
 #[derive(Debug, Default)]
 struct Stream<T> {
@@ -192,6 +195,19 @@ impl Control {
             return Err(Failure::NoPolicy("no policy was ever published".to_owned()));
         }
         Ok(known.policies)
+    }
+
+    /// Sees to it that the policies were read recently enough for a decision at this moment of the service's clock: deciding again and
+    /// again behind faster writers can take longer than a reading is good for.
+    ///
+    /// # Errors
+    /// [`Failure::NoPolicy`] if they were not.
+    pub fn vouch(&self, clock: Time) -> Result<(), Failure> {
+        let read_at = self.known.read().unwrap_or_else(PoisonError::into_inner).read_at;
+        if read_at.is_some_and(|read| (clock - LONGEST_LEASE..=clock).contains(&read)) {
+            return Ok(());
+        }
+        Err(Failure::NoPolicy("the policies were read too long ago; ask again".to_owned()))
     }
 
     /// The time zone to decide by: the patient's, else the home branch's, else UTC.

@@ -21,6 +21,7 @@ pub async fn ask(transactor: &Transactor, control: &Control, patient: Uuid, comm
         .transact(patient, command, |state, moment: Moment| {
             admit_ask(state)?;
             moment.fit_for_permits()?;
+            control.vouch(moment.clock)?;
             let policy = &in_force(&policies, moment.now)?.policy;
             if let Some(PurposeRule::Allowed(rule)) = policy.purposes.get(&ask.purpose)
                 && rule.reason_required

@@ -158,6 +158,23 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
     })
 }
 
+/// A version of the rules that this build does not know: the decision was made by a newer Tact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("version {0} of the rules of decision is not known to this version of Tact")]
+pub struct UnknownRules(pub u16);
+
+/// Decides by the rules of a version, as a recorded decision names it. Each version that was ever in use keeps its own function here, so that what
+/// it decided comes out the same for ever.
+///
+/// # Errors
+/// [`UnknownRules`] for a version that is newer than this build.
+pub fn decide_by(rules: u16, state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone) -> Result<Decision, UnknownRules> {
+    match rules {
+        1 => Ok(decide(state, policy, ask, now, zone)),
+        _ => Err(UnknownRules(rules)),
+    }
+}
+
 /// What a look found that a permit rests on.
 #[derive(Default)]
 struct Found {
