@@ -399,7 +399,11 @@ fn end_permits(state: &mut State, time: Time) {
     let lost: Vec<Uuid> = state
         .permits
         .iter()
-        .filter(|p| closed || p.occasion.as_ref().is_some_and(|used| !occasion::still_holds(state, used, time)))
+        .filter(|p| {
+            // A fact entered late must not be held against what was booked ahead back then.
+            let at = time.max(p.granted_at);
+            closed || p.occasion.as_ref().is_some_and(|used| !occasion::still_holds(state, used, at))
+        })
         .map(|p| p.id)
         .collect();
     if !lost.is_empty() {
