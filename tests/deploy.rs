@@ -9,7 +9,8 @@ use serde_yaml_ng::Value as Yaml;
 use tact_event_log::contract::{appended, collect, event, patient};
 use tact_event_log::jetstream::NatsLogin;
 use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, JetStreamLog, Position, open_jetstream};
-use tact_testbed::{Nats, nats_server};
+use tact_service::clock::Clock;
+use tact_testbed::{Nats, Postgres, nats_server};
 use tempfile::TempDir;
 
 use crate::tidy::{documents, root, text};
@@ -282,6 +283,70 @@ fn every_role_runs_with_settings_that_the_binary_knows() {
     let table = operations.split("\n## Roles\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let explained = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
     assert_eq!(roles, explained.collect::<BTreeSet<_>>(), "the roles of docker-compose.yml and those of docs/OPERATIONS.md");
+}
+
+/// The settings of a service of the compose file, with the addresses of the tests' servers in place of the containers'.
+fn settings(service: &Yaml, layout: &Layout, nats: &Nats, database: &Path) -> tact::settings::Settings {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        given: tact::settings::Given,
+    }
+    let mut flags = vec!["tact".to_owned()];
+    for variable in keys(&service["environment"]).into_iter().filter(|name| *name != "TACT_LOG_FORMAT") {
+        let value = service["environment"][variable].as_str().unwrap();
+        let value = match (variable, value.strip_prefix("/secrets/tact/")) {
+            ("TACT_NATS_URL", _) => nats.url(),
+            ("TACT_DATABASE_URL_FILE", Some(_)) => database.to_str().unwrap().to_owned(),
+            ("TACT_LISTEN", _) => value.replace("0.0.0.0:8080", "127.0.0.1:0"),
+            // One server stands in for three.
+            ("TACT_REPLICAS", _) => value.replace('3', "1"),
+            (_, Some(secret)) => layout.path("secrets/tact").join(secret).to_str().unwrap().to_owned(),
+            _ => value.to_owned(),
+        };
+        flags.push(format!("--{}={value}", variable.strip_prefix("TACT_").unwrap().to_lowercase().replace('_', "-")));
+    }
+    <Flags as clap::Parser>::parse_from(flags).given.settle().unwrap()
+}
+
+/// The status of a path of a server.
+async fn status(url: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut connection = tokio::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    connection.write_all(format!("GET {path} HTTP/1.1\r\nHost: tact\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_role_starts_as_the_compose_file_says() {
+    use clap::ValueEnum;
+    use tact::roles::{Role, start};
+    let compose = compose();
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    let database = layout.path("database-url");
+    std::fs::write(&database, Postgres::shared().await.unwrap().database().await.unwrap()).unwrap();
+    let mut running = Vec::new();
+    for role in Role::value_variants() {
+        let name = role.to_possible_value().unwrap().get_name().to_owned();
+        let settings = settings(&compose["services"][&*name], &layout, &nats, &database);
+        let server = start(&settings, &[*role], Clock::machine()).await.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        assert_eq!(server.first_token, None, "{name}: on servers nobody is given a token unasked");
+        running.push((name, server));
+    }
+    for (name, server) in &running {
+        for path in ["/livez", "/startupz", "/readyz", "/openapi.json"] {
+            assert_eq!(status(&server.url, path).await, "HTTP/1.1 200 OK", "{name}: {path}");
+        }
+    }
+    let asked = "/v1/patients/01908a00-0000-7000-8000-000000000001/consents";
+    for (name, server) in running {
+        let expected = if name == "consent" { "HTTP/1.1 401 Unauthorized" } else { "HTTP/1.1 404 Not Found" };
+        assert_eq!(status(&server.url, asked).await, expected, "{name}");
+        server.stop().await;
+    }
 }
 
 #[test]

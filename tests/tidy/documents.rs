@@ -127,6 +127,35 @@ fn the_commands_of_the_readme_exist() {
     assert!(ci.lines().any(|line| line == "exec cargo verify"), ".ci/run must call the README's test command");
 }
 
+/// The subcommands of the binary, as its command line declares them.
+fn subcommands() -> BTreeSet<String> {
+    let main = text("crates/tact/src/main.rs");
+    let commands = main.split("\nenum Cmd {\n").nth(1).and_then(|rest| rest.split("\n}\n").next());
+    let commands = commands.expect("crates/tact/src/main.rs declares `enum Cmd`");
+    let variants =
+        commands.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.starts_with(char::is_uppercase));
+    variants.map(|line| line.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_lowercase()).collect()
+}
+
+#[test]
+fn the_commands_of_the_documents_exist() {
+    let known = subcommands();
+    assert!(known.contains("serve"), "{known:?}");
+    let mut found = Vec::new();
+    for document in documents() {
+        let all = text(&document);
+        let inline = prose(&all).split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+        for line in shell_lines(&all).into_iter().chain(inline) {
+            let after = ["tact ", "cargo run --release -- "].iter().find_map(|start| line.strip_prefix(start));
+            let Some(command) = after.and_then(|rest| rest.split(' ').next()) else { continue };
+            if command.starts_with(char::is_lowercase) && !known.contains(command) {
+                found.push(format!("{}: {line}", document.display()));
+            }
+        }
+    }
+    none("there is no such command", &found);
+}
+
 #[test]
 fn the_changelog_has_an_entry_for_this_version() {
     let changelog = text("CHANGELOG.md");
