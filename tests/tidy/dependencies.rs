@@ -124,6 +124,22 @@ fn what_one_crate_knows_no_other_names() {
     none("go through the crate that knows it", &found);
 }
 
+#[test]
+fn only_the_loop_and_the_control_streams_append() {
+    let sources =
+        files().into_iter().filter(|file| file.extension().is_some_and(|end| end == "rs") && file.starts_with("crates"));
+    // The log itself, what measures it, and what breaks it on purpose.
+    let others =
+        sources.filter(|file| !["crates/event-log", "crates/bench", "crates/simulation"].iter().any(|own| file.starts_with(own)));
+    let append: Vec<_> =
+        others.filter(|file| text(file).contains("Append::Done")).map(|file| file.display().to_string()).collect();
+    assert_eq!(
+        append,
+        ["crates/service/src/control.rs", "crates/service/src/transact.rs"],
+        "there is one loop that decides and appends: use it"
+    );
+}
+
 /// The words by which a source file shows that it knows of an SQL engine.
 const ENGINES: &[&str] = &[
     "PgPool",
