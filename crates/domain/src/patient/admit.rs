@@ -2,9 +2,11 @@
 
 use uuid::Uuid;
 
+use super::decide::Ask;
 use super::events::Event;
 use super::state::{AppointmentStatus, Fate, Standing, State};
 use crate::Time;
+use crate::policy::Policy;
 
 /// How far ahead of the decision's clock a fact may be dated, since clocks differ: 5 s.
 pub const CLOCK_TOLERANCE: chrono::Duration = chrono::Duration::seconds(5);
@@ -172,6 +174,19 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
 /// [`Untrue::UnknownPatient`]
 pub fn admit_ask(state: &State) -> Result<(), Untrue> {
     if state.standing == Standing::Unknown { Err(Untrue::UnknownPatient) } else { Ok(()) }
+}
+
+/// Whether an ask says why, where the policy demands it.
+///
+/// # Errors
+/// [`Untrue::Field`] if it does not.
+pub fn admit_reason(policy: &Policy, ask: &Ask) -> Result<(), Untrue> {
+    match policy.rule(&ask.purpose) {
+        Some(rule) if rule.reason_required && ask.reason.is_none() => {
+            field("reason", format!("`{}` needs a reason: say in words what the danger is", ask.purpose))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn standing(state: &State, event: &Event) -> Result<(), Untrue> {

@@ -59,6 +59,13 @@ pub fn agenda(state: &State, policy: &Policy, zone: &Zone) -> Vec<Entry> {
     entries
 }
 
+/// The channel on which a worklist proposes a contact: the one that the patient likes best, if the purpose may use it, else the purpose's first.
+/// It does not change with the hour or with what was tried, since switching channels is how limits are walked around (P3).
+pub fn channel(state: &State, rule: &Rule) -> Option<Channel> {
+    let liked = state.preferences.preferred_channel.map(|(channel, _)| channel).filter(|c| rule.channels.contains(c));
+    liked.or(rule.channels.first().copied())
+}
+
 fn entry(
     state: &State,
     policy: &Policy,
