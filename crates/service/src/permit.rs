@@ -2,10 +2,9 @@
 //!
 //! It must never grant anything by policies that may be out of date, or by a clock that is behind.
 
-use tact_domain::patient::admit::admit_ask;
+use tact_domain::patient::admit::{admit_ask, admit_reason};
 use tact_domain::patient::events::Event;
-use tact_domain::patient::{Ask, Decision, Untrue, decide};
-use tact_domain::policy::PurposeRule;
+use tact_domain::patient::{Ask, Decision, decide};
 use uuid::Uuid;
 
 use crate::control::{Control, in_force};
@@ -23,13 +22,7 @@ pub async fn ask(transactor: &Transactor, control: &Control, patient: Uuid, comm
             moment.fit_for_permits()?;
             control.vouch(moment.clock)?;
             let policy = &in_force(&policies, moment.now)?.policy;
-            if let Some(PurposeRule::Allowed(rule)) = policy.purposes.get(&ask.purpose)
-                && rule.reason_required
-                && ask.reason.is_none()
-            {
-                let problem = format!("`{}` needs a reason: say in words what the danger is", ask.purpose);
-                return Err(Failure::Untrue(Untrue::Field { field: "reason", problem }));
-            }
+            admit_reason(policy, ask)?;
             Ok(match decide(state, policy, ask, moment.now, &control.zone(state)) {
                 Decision::Permitted(permitted) => Event::Permitted(permitted),
                 Decision::Refused(refused) => Event::Refused(refused),

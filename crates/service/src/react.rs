@@ -14,10 +14,14 @@ use crate::transact::{Command, Done, Failure, Transactor};
 /// [`Failure`]: tell it again later. [`Failure::SetAside`]: a stream that takes part cannot be read; nothing is done until a person has looked.
 pub async fn react(transactor: &Transactor, keys: &IdKey, recorded: &Recorded, patient: Uuid) -> Result<Option<Done>, Failure> {
     let own = transactor.patient_now(patient).await?;
-    let Some(reaction) = reaction(recorded, patient, &own.state) else { return Ok(None) };
+    let Some(mut reaction) = reaction(recorded, patient, &own.state) else { return Ok(None) };
     // A stream that cannot be read takes part in nothing; the others go on.
     let source = transactor.patient_now(reaction.source).await?;
-    let target = transactor.patient_now(reaction.target).await?;
+    let mut target = transactor.patient_now(reaction.target).await?;
+    while let Some(redirected) = reaction.redirected(&target.state) {
+        reaction = redirected;
+        target = transactor.patient_now(reaction.target).await?;
+    }
     for (id, read) in [(reaction.source, &source), (reaction.target, &target)] {
         if let Some(reason) = read.set_aside() {
             return Err(Failure::SetAside { patient: id, reason: reason.clone() });

@@ -223,6 +223,9 @@ fact! {
         consent: Option<ConsentUsed>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         overrides: Vec<Override>,
+        /// When it was granted inside one: the span in which quiet hours do not hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quiet_lifted: Option<Window>,
         /// The offset from UTC at its granting, in seconds east: what was local time then.
         offset: i32,
         fate: Fate,
@@ -274,7 +277,7 @@ impl Permit {
         match self.fate {
             Fate::Open => self.granted_at <= time && time < self.expires_at,
             Fate::Ended(ended) => self.granted_at <= time && time < self.expires_at && time < ended,
-            Fate::Started { at, ended, .. } => ended.is_none_or(|ended| at < ended),
+            Fate::Started { at, ended, .. } => self.granted_at <= time && ended.is_none_or(|ended| at < ended),
             Fate::Used { .. } => false,
         }
     }
@@ -344,7 +347,7 @@ fact! {
     }
 }
 fact! {
-    /// A patient who was merged into this one, and the ids of the facts that came along.
+    /// A patient who was merged into this one, and what came along and leaves with them again: ids of facts, documents, announcements.
     AbsorbedPatient {
         from: Uuid,
         time: Time,
@@ -352,6 +355,8 @@ fact! {
         facts: Vec<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         documents: Vec<Uuid>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        announcements: Vec<Announcement>,
         /// How many contacts and withdrawals were known when they came: what was recorded behind them happened to both.
         contacts_before: usize,
         withdrawals_before: usize,
