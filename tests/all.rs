@@ -4,5 +4,6 @@
 mod deploy;
 mod event_log;
 mod golden;
+mod scenarios;
 mod testbed;
 mod tidy;

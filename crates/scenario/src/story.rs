@@ -136,18 +136,9 @@ impl Story {
             let now = self.now(patient, now);
             let entries = patient::agenda(&stream.state, &self.policy, &self.zone(patient));
             for entry in entries.into_iter().filter(|e| e.branch == *branch && e.is_due(now)) {
-                let Some(rule) = self.policy.rule(&entry.purpose) else { continue };
-                let Some(channel) = agenda::channel(&stream.state, rule) else { continue };
-                let ask = Ask {
-                    permit: Uuid::nil(),
-                    purpose: entry.purpose.clone(),
-                    channel,
-                    branch: branch.clone(),
-                    about: Some(entry.about),
-                    reason: None,
-                };
-                let decision = self.decide(patient, &ask, now);
-                due.push(Due { patient, entry, channel, decision });
+                let suggested =
+                    agenda::suggest(&stream.state, &self.policy, &entry.purpose, entry.about, branch, now, &self.zone(patient));
+                due.extend(suggested.map(|(channel, decision)| Due { patient, entry, channel, decision }));
             }
         }
         due
@@ -228,10 +219,12 @@ impl Story {
         if matches!(recorded.event, Event::Absorbing(_)) {
             return;
         }
-        let Some(reaction) = reaction::reaction(recorded, patient, &self.state(patient)) else { return };
-        let target = if matches!(recorded.event, Event::Registered(_)) { self.survivor(reaction.target) } else { reaction.target };
-        let (stream, event) = match reaction.outcome(&self.state(target), &self.state(reaction.source)) {
-            Then::Append(event) => (target, event),
+        let Some(mut reaction) = reaction::reaction(recorded, patient, &self.state(patient)) else { return };
+        while let Some(redirected) = reaction.redirected(&self.state(reaction.target)) {
+            reaction = redirected;
+        }
+        let (stream, event) = match reaction.outcome(&self.state(reaction.target), &self.state(reaction.source)) {
+            Then::Append(event) => (reaction.target, event),
             Then::Undo(event) => (reaction.source, event),
             Then::Nothing => return,
         };
