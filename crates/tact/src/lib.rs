@@ -1,5 +1,7 @@
 //! The one binary: server in any of its roles, and client of itself.
 
+pub mod client;
+pub mod demo;
 pub mod exit;
 pub mod projections_cli;
 pub mod roles;

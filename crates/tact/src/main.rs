@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{exit, projections_cli, token_cli};
+use tact::{demo, exit, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +29,8 @@ enum Cmd {
         #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
     },
+    /// Make a sample network from a seed, print the page of its morning, and serve it.
+    Demo(demo::DemoArgs),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -91,7 +93,16 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Cmd::Serve { roles } => {
             let roles = if roles.is_empty() { Role::value_variants().to_vec() } else { roles };
-            serve(&settings, &roles, clock).await?;
+            return serve(&settings, &roles, clock).await;
+        }
+        Cmd::Demo(args) => {
+            let made = demo::make(&args, settings.listen).await?;
+            println!("{}", made.page);
+            if !args.exit {
+                made.running.app.clock.run();
+                return until_told(made.running).await;
+            }
+            made.running.stop().await;
         }
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
@@ -106,9 +117,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<()> {
-    let mut running = roles::start(settings, roles, clock).await?;
+async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<ExitCode> {
+    let running = roles::start(settings, roles, clock).await?;
     announce(&running);
+    until_told(running).await
+}
+
+/// Serves until a signal comes or a part has failed for good.
+async fn until_told(mut running: roles::Running) -> Result<ExitCode> {
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
@@ -121,7 +137,7 @@ async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock
         _ = tokio::signal::ctrl_c() => std::process::exit(130),
         _ = term.recv() => std::process::exit(143),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn announce(running: &roles::Running) {
