@@ -4,6 +4,8 @@
 mod deploy;
 mod event_log;
 mod golden;
+mod network;
 mod scenarios;
+mod services;
 mod testbed;
 mod tidy;

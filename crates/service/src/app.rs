@@ -116,7 +116,7 @@ impl App {
         if caller.covers_all() {
             return Ok(());
         }
-        let known = self.transactor.patient_now(patient).await?;
+        let (_, known) = self.known_patient(patient).await?;
         match known.state.permit(permit) {
             Some(permit) => caller.at(&permit.branch),
             None => Err(Problem::not_found(format!("{permit} is not a permit of this patient"))),

@@ -127,6 +127,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Problem::malformed(format!("the body is not UTF-8: byte {} does not belong there", error.valid_up_to())));
     }
+    // Serde would take a list for the fields in their order, and an empty one for a command that says nothing.
+    if let Some(first) = bytes.iter().find(|b| !b.is_ascii_whitespace())
+        && *first != b'{'
+    {
+        return Err(Problem::malformed("the body is not a JSON object; write the fields between `{` and `}`"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

@@ -272,6 +272,8 @@ impl Transactor {
         let mut target = patient;
         let mut merges = 0;
         let mut known = self.patient(target).await?;
+        // What is appended, the log checks. What is refused, nobody would: it must rest on everything that was acknowledged.
+        let mut fresh = false;
         for _ in 0..ATTEMPTS {
             if known.seen.contains(&short(command.event))
                 && let Some(done) = self.repeated(target, command).await?
@@ -284,10 +286,16 @@ impl Transactor {
                 return Err(Failure::SetAside { patient: target, reason: reason.clone() });
             }
             let event = match decide(&known.state, Moment { now, clock, blind: known.set_aside.is_some() }) {
+                Err(Failure::Untrue(_)) if !fresh => {
+                    known = self.catch_up(target, known, Freshness::Latest).await?;
+                    fresh = true;
+                    continue;
+                }
                 Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
                     merges += 1;
                     target = survivor;
                     known = self.patient(target).await?;
+                    fresh = false;
                     continue;
                 }
                 decided => decided?,
@@ -315,7 +323,10 @@ impl Transactor {
                     self.appended(target, known, &recorded, position, last_hash);
                     return Ok(Done { patient: target, recorded, position, repeated: false });
                 }
-                Ok(Append::Conflict) => known = self.catch_up(target, known, Freshness::Latest).await?,
+                Ok(Append::Conflict) => {
+                    known = self.catch_up(target, known, Freshness::Latest).await?;
+                    fresh = true;
+                }
                 Err(error) => {
                     // What this service believes of the patient may be wrong now: the next command reads afresh.
                     self.part(target).pop(&target);
@@ -375,5 +386,49 @@ impl Transactor {
     /// Forgets what is known of a patient; the next command reads their stream from the log.
     pub fn forget(&self, patient: Uuid) {
         self.part(patient).pop(&patient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tact_domain::patient::events::{AppointmentRef, Booked, Registered};
+    use tact_domain::{AppointmentKind, to_millis};
+    use tact_event_log::MemoryLog;
+
+    use super::*;
+
+    fn command(event: u128) -> Command {
+        // The first halves tell commands apart.
+        let event = Uuid::from_u128(event << 64);
+        Command { event, fingerprint: Some(1), time: None, actor: Actor::System("test".into()), branch: None, cause: None }
+    }
+
+    #[tokio::test]
+    async fn what_another_service_has_recorded_is_not_refused_here() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let now = to_millis("2026-03-02T09:00:00Z".parse().unwrap());
+        let service = || Transactor::new(log.clone(), "test", Clock::by_hand(now), 100);
+        let (one, other) = (service(), service());
+        let (patient, appointment) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let branch: Branch = "north".parse().unwrap();
+        let registered = Registered {
+            home_branch: branch.clone(),
+            time_zone: "Europe/Moscow".into(),
+            language: None,
+            recommended_by: None,
+            guardian: None,
+        };
+        one.record(patient, &command(1), &Event::Registered(registered)).await.unwrap();
+        assert!(other.patient(patient).await.unwrap().state.is_open(), "the other service knows the patient now");
+        let booked = Booked { appointment, branch, kind: AppointmentKind::Checkup, starts_at: now, clinician: None };
+        one.record(patient, &command(2), &Event::Booked(booked)).await.unwrap();
+        let completed = Event::Completed(AppointmentRef { appointment });
+        let done = other.record(patient, &command(3), &completed).await.unwrap();
+        assert!(!done.repeated);
+        // And the other way round: asked again where the answer is not known yet, it is the same answer and not "completed again".
+        let again = one.record(patient, &command(3), &completed).await.unwrap();
+        assert!(again.repeated);
+        let another = one.record(patient, &command(4), &completed).await;
+        assert!(matches!(another, Err(Failure::Untrue(_))), "{another:?}");
     }
 }
