@@ -10,6 +10,7 @@ use lru::LruCache;
 use smol_str::{SmolStr, ToSmolStr};
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::events::Event;
+use tact_domain::patient::state::Standing;
 use tact_domain::patient::{State, Untrue, evolve};
 use tact_domain::{Actor, Branch, Envelope, Recorded, Time, to_millis};
 use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, StreamId};
@@ -271,12 +272,38 @@ impl Transactor {
     {
         let mut target = patient;
         let mut merges = 0;
+        // The stream that sent the command on to this one, because it was merged into it.
+        let mut sent_by: Option<Uuid> = None;
+        let mut parted = Vec::new();
         let mut known = self.patient(target).await?;
         for _ in 0..ATTEMPTS {
             if known.seen.contains(&short(command.event))
                 && let Some(done) = self.repeated(target, command).await?
             {
                 return Ok(done);
+            }
+            if let Some(from) = sent_by
+                && !known.state.holds(from)
+            {
+                // Taken apart again meanwhile: this stream says so at its end, which the append will be held against.
+                merges += 1;
+                if merges >= MERGES {
+                    return Err(Failure::Busy);
+                }
+                sent_by = None;
+                target = from;
+                known = self.patient_now(target).await?;
+                continue;
+            }
+            // What was recorded while the patient was merged stands in the survivor's stream, and must not come here a second time.
+            for survivor in known.state.merged_before.iter().copied() {
+                if parted.contains(&survivor) {
+                    continue;
+                }
+                parted.push(survivor);
+                if let Some(done) = self.recorded_with(survivor, command).await? {
+                    return Ok(done);
+                }
             }
             let clock = self.clock.now();
             let now = known.state.last_recorded_at.map_or(clock, |last| last.max(clock));
@@ -286,12 +313,26 @@ impl Transactor {
             let event = match decide(&known.state, Moment { now, clock, blind: known.set_aside.is_some() }) {
                 Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
                     merges += 1;
-                    target = survivor;
-                    known = self.patient(target).await?;
+                    // What this service remembers may be an old merge: only the latest word may send a command to another stream.
+                    let latest = self.patient_now(target).await?;
+                    if latest.position == known.position {
+                        sent_by = Some(target);
+                        target = survivor;
+                        known = self.patient_now(target).await?;
+                    } else {
+                        known = latest;
+                    }
                     continue;
                 }
                 decided => decided?,
             };
+            if let Event::Absorbing(merge) = &event
+                && merge.from == target
+            {
+                // The one named first was merged into the other: its commands come here, where they would merge the other into itself.
+                let problem = format!("{} is this very patient, or the other was already merged into it", merge.from);
+                return Err(Untrue::Field { field: "from", problem }.into());
+            }
             let envelope = Envelope {
                 id: command.event,
                 network: self.network.clone(),
@@ -358,6 +399,29 @@ impl Transactor {
                 part.put(patient, known);
             }
         }
+    }
+
+    /// The event that this very command has appended to the stream of a survivor, or of whom the survivor was merged into.
+    async fn recorded_with(&self, survivor: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
+        let mut next = vec![survivor];
+        let mut asked = Vec::new();
+        while let Some(patient) = next.pop() {
+            if asked.contains(&patient) || asked.len() >= MERGES {
+                continue;
+            }
+            asked.push(patient);
+            let known = self.patient_now(patient).await?;
+            if known.seen.contains(&short(command.event))
+                && let Some(done) = self.repeated(patient, command).await?
+            {
+                return Ok(Some(done));
+            }
+            next.extend(known.state.merged_before.iter().copied());
+            if let Standing::Merged { into, .. } = known.state.standing {
+                next.push(into);
+            }
+        }
+        Ok(None)
     }
 
     /// The event that this very command has appended before, read from the log.

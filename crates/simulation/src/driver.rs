@@ -59,8 +59,10 @@ struct Known {
 #[derive(Debug)]
 pub(crate) struct Driver {
     rng: SmallRng,
-    /// The patients that everything is about: few, so that they are fought over.
-    pub(crate) patients: Vec<Uuid>,
+    /// The patients that everything is about now: few, so that they are fought over.
+    patients: Vec<Uuid>,
+    /// Those whom little is heard of any more.
+    former: Vec<Uuid>,
     branches: Vec<Branch>,
     known: BTreeMap<Uuid, Known>,
     /// What somebody means to do at some time.
@@ -96,7 +98,7 @@ impl Driver {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x6472_6976_6572_0000);
         let patients = (0..patients).map(|_| id(&mut rng)).collect();
         let taste = std::array::from_fn(|_| rng.random_range(1..=10));
-        Self { rng, patients, branches, known: BTreeMap::new(), todo: Vec::new(), policies: 0, count: 0, taste, several_policies }
+        Self { rng, patients, former: Vec::new(), branches, known: BTreeMap::new(), todo: Vec::new(), policies: 0, count: 0, taste, several_policies }
     }
 
     fn id(&mut self) -> Uuid {
@@ -210,9 +212,18 @@ impl Driver {
             let (_, patient, what) = self.todo.swap_remove(at);
             return vec![self.issue(patient, what, None)];
         }
-        let patient = *self.patients.choose(&mut self.rng).expect("there are patients");
+        if self.chance(0.012) {
+            // Streams stay short and somebody is always alive: one patient gives way to another.
+            let newcomer = self.id();
+            let at = self.rng.random_range(0..self.patients.len());
+            let gone = std::mem::replace(&mut self.patients[at], newcomer);
+            self.former.push(gone);
+            return vec![self.register(newcomer, Some(gone))];
+        }
+        let former = self.former.choose(&mut self.rng).copied().filter(|_| self.rng.random_bool(0.04));
+        let patient = former.unwrap_or_else(|| *self.patients.choose(&mut self.rng).expect("there are patients"));
         let [asks, facts, wishes, visits, contacts, news, merges, ends] = self.taste;
-        let groups = [asks * 12, facts * 2, wishes * 2, visits * 4, contacts * 4, news * 2, merges, ends];
+        let groups = [asks * 40, facts * 8, wishes * 8, visits * 16, contacts * 12, news * 8, merges * 2, ends];
         let which = (0..8).collect::<Vec<_>>().choose_weighted(&mut self.rng, |g| groups[*g]).copied().expect("weights are positive");
         match which {
             0 => self.asks(patient, now),
@@ -503,7 +514,14 @@ impl Driver {
 
     fn end(&mut self, patient: Uuid, now: Time) -> Issue {
         let event = match self.rng.random_range(0..100) {
-            0..=24 => Event::Died(Empty {}),
+            0..=24 => {
+                if self.chance(0.85) {
+                    // Most deaths are somebody else's, and are corrected.
+                    let soon = Duration::minutes(self.rng.random_range(1..120));
+                    self.todo.push((now + soon, patient, What::Record(Event::Restored(Empty {}))));
+                }
+                Event::Died(Empty {})
+            }
             25..=79 => Event::Restored(Empty {}),
             // Erasure is for good: rare, or there would soon be nobody left.
             80 => Event::Erased(Empty {}),

@@ -36,7 +36,7 @@ struct Shared {
     flights: Vec<Flight>,
     answers: BTreeMap<u64, Answer>,
     faults: Faults,
-    /// What the clocks said when an event was sent: the sender's, and the true one; by event.
+    /// What the clocks said when an event was sent: the sender's; by event.
     sent: BTreeMap<Uuid, Sent>,
     now: Time,
 }
@@ -46,10 +46,10 @@ struct Shared {
 pub(crate) struct Sent {
     /// What the sender's clock said.
     pub(crate) clock: Time,
-    /// What time it really was.
-    pub(crate) truth: Time,
     /// Whether the sender's clock had been right, within what clocks may differ by, for some minutes.
     pub(crate) steady: bool,
+    /// What time it really was when it landed.
+    pub(crate) landed: Time,
 }
 
 #[derive(Debug)]
@@ -58,6 +58,7 @@ struct Flight {
     stream: StreamId,
     after: Position,
     event: NewEvent,
+    sent: Sent,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ struct Answer {
 
 impl Network {
     /// An empty log behind a network with these faults.
-    pub(crate) fn new(seed: u64, rates: Rates, bug: Option<Bug>, now: Time) -> Self {
+    pub(crate) fn new(seed: u64, rates: Rates, bug: Option<Bug>) -> Self {
         let shared = Shared {
             rng: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
             rates,
@@ -78,7 +79,7 @@ impl Network {
             answers: BTreeMap::new(),
             faults: Faults::default(),
             sent: BTreeMap::new(),
-            now,
+            now: Time::MIN_UTC,
         };
         Self { log: MemoryLog::new(), shared: Arc::new(Mutex::new(shared)) }
     }
@@ -107,7 +108,7 @@ impl Network {
         self.shared().faults.clone()
     }
 
-    /// The circumstances in which each event was last sent.
+    /// The circumstances in which each event that landed was sent.
     pub(crate) fn sent(&self) -> BTreeMap<Uuid, Sent> {
         self.shared().sent.clone()
     }
@@ -169,6 +170,7 @@ impl Network {
         let result = self.log.append(stream, after, flight.event).now_or_never().unwrap_or(Ok(Append::Conflict));
         match result {
             Ok(Append::Done(position)) => {
+                shared.sent.insert(event, Sent { landed: shared.now, ..flight.sent });
                 let answer = if shared.rng.random_bool(rates.lost_ack) {
                     shared.faults.lost_acks += 1;
                     Err(LogError::InDoubt("simulated: the acknowledgement was lost".to_owned()))
@@ -270,9 +272,8 @@ impl EventLog for Line {
             let id = shared.next;
             shared.next += 1;
             let steady = self.steady.load(std::sync::atomic::Ordering::Relaxed);
-            let sent = Sent { clock: self.clock.now(), truth: shared.now, steady };
-            shared.sent.insert(event.id, sent);
-            shared.flights.push(Flight { id, stream, after, event });
+            let sent = Sent { clock: self.clock.now(), steady, landed: Time::MIN_UTC };
+            shared.flights.push(Flight { id, stream, after, event, sent });
             shared.answers.insert(id, Answer::default());
             id
         };

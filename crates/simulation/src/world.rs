@@ -114,7 +114,7 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let start = DateTime::from_timestamp_millis(1_767_225_600_000 + rng.random_range(0..2 * 365 * 86_400_000_i64)).unwrap_or_default();
         let rates = Rates::draw(&mut rng);
-        let network = Network::new(seed, Rates::none(), settings.bug, start);
+        let network = Network::new(seed, Rates::none(), settings.bug);
         let branches: Vec<Branch> = BRANCHES.iter().map(|(code, _)| code.parse().expect("a code")).collect();
         let several = settings.bug != Some(Bug::LooserLimit) && rng.random_bool(0.7);
         let patients = rng.random_range(2..=6);
@@ -236,7 +236,7 @@ impl World {
             if self.reactor_at.get() >= head {
                 break;
             }
-            if round > 1000 {
+            if round > 200 {
                 self.report.find("reactor", format!("it is at {} and does not come to the end of the log at {head}", self.reactor_at.get()));
                 break;
             }
@@ -507,7 +507,7 @@ async fn reactor(
         match tact_service::react::react(&transactor, &keys, &recorded, patient).await {
             Ok(Some(_)) => reacted.set(reacted.get() + 1),
             Ok(None) => {}
-            Err(failure) => return Err(failure.to_string()),
+            Err(failure) => return Err(format!("{} at {} of {patient}: {failure}", recorded.event.kind(), stored.position)),
         }
     }
     if let Some(last) = batch.events.last() {

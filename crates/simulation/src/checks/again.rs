@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use smol_str::SmolStr;
 use tact_domain::patient::events::Event;
-use tact_domain::patient::{Ask, Decision, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, State, decide_by, evolve};
 use tact_domain::{Recorded, Time, Zone, ZoneUsed};
 use tact_event_log::Position;
 use uuid::Uuid;
 
-use super::log::History;
+use super::log::{History, PublishedAt};
 use crate::report::Report;
 use crate::world::Aftermath;
 
 /// What was asked, as far as the record of the decision says it.
-pub(super) fn asked(event: &Event) -> Option<(Ask, &SmolStr, &ZoneUsed)> {
+pub(super) fn asked(event: &Event) -> Option<(Ask, &SmolStr, &ZoneUsed, u16)> {
     match event {
         Event::Permitted(e) => {
             let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
             let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason };
-            Some((ask, &e.policy, &e.zone))
+            Some((ask, &e.policy, &e.zone, e.rules))
         }
         Event::Refused(e) => {
             let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
             let ask = Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None };
-            Some((ask, &e.policy, &e.zone))
+            Some((ask, &e.policy, &e.zone, e.rules))
         }
         _ => None,
     }
@@ -36,7 +36,7 @@ pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Repor
     let mut states: BTreeMap<Uuid, State> = BTreeMap::new();
     for (position, patient, recorded) in &history.events {
         let state = states.entry(*patient).or_default();
-        if let Some((ask, version, zone)) = asked(&recorded.event) {
+        if let Some((ask, version, zone, rules)) = asked(&recorded.event) {
             match &recorded.event {
                 Event::Refused(e) => {
                     report.figures.refusals += 1;
@@ -53,9 +53,13 @@ pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Repor
                 report.find("again", format!("the decision at {position} names policy {version}, which was not published before it"));
                 return;
             };
-            let again = match decide(state, &published.policy, &ask, now, &Zone::recorded(zone)) {
-                Decision::Permitted(e) => Event::Permitted(e),
-                Decision::Refused(e) => Event::Refused(e),
+            let again = match decide_by(rules, state, &published.policy, &ask, now, &Zone::recorded(zone)) {
+                Ok(Decision::Permitted(e)) => Event::Permitted(e),
+                Ok(Decision::Refused(e)) => Event::Refused(e),
+                Err(unknown) => {
+                    report.find("again", format!("the decision at {position}: {unknown}"));
+                    return;
+                }
             };
             if again != recorded.event {
                 let [was, is] = [&recorded.event, &again].map(|e| serde_json::to_string(e).unwrap_or_default());
@@ -83,9 +87,13 @@ fn circumstances(
     if last.is_some_and(|last| sent.clock + Duration::seconds(5) < last) {
         report.find("clock", format!("the decision at {position} was made by a clock at {}, behind the patient's last event at {last:?}", sent.clock));
     }
-    // Where clocks are right within what they may differ by, the policy in force is the one that decides.
-    let right = |id: &Uuid| aftermath.sent.get(id).is_some_and(|sent| sent.steady);
-    if !sent.steady || !history.policies.iter().all(|p| right(&p.recorded.envelope.id)) {
+    // Where clocks are right within what they may differ by, and no publication was under way for longer than a reading of the policies
+    // allows for, the policy in force is the one that decides.
+    let known_in_time = |published: &PublishedAt| {
+        let envelope = &published.recorded.envelope;
+        aftermath.sent.get(&envelope.id).is_some_and(|s| s.steady && s.landed - envelope.recorded_at <= Duration::seconds(5))
+    };
+    if !sent.steady || !history.policies.iter().all(known_in_time) {
         return;
     }
     let now = recorded.envelope.recorded_at;
