@@ -21,9 +21,6 @@ use crate::transact::{Command, Failure};
 /// How long a reading of the policies is good for: [`POLICY_NOTICE`] less what clocks may differ by, and as much again for slow answers.
 const LEASE: Duration = Duration::seconds(60 - 5 - 10);
 
-/// How long it is good for at the very most: [`POLICY_NOTICE`] less what clocks may differ by.
-const LONGEST_LEASE: Duration = Duration::seconds(60 - 5);
-
 /// One stream outside the patients', as far as it has been read.
 #[derive(Debug, Default)]
 struct Stream<T> {
@@ -90,6 +87,13 @@ struct Known {
     directory: Arc<Directory>,
     unreadable: Option<Arc<str>>,
     read_at: Option<Time>,
+}
+
+impl Known {
+    /// A clock that was set back makes a reading no fresher than it was.
+    fn is_fresh(&self, now: Time) -> bool {
+        self.read_at.is_some_and(|read| (now - LEASE..=now).contains(&read))
+    }
 }
 
 /// An event appended outside the patients' streams.
@@ -181,10 +185,7 @@ impl Control {
     /// [`Failure::NoPolicy`] if they cannot be read, hold something unreadable, or none was ever published.
     pub async fn ready_to_decide(&self) -> Result<Arc<Policies>, Failure> {
         let mut known = self.known();
-        let now = self.clock.now();
-        // A clock that was set back makes a reading no fresher than it was.
-        let fresh = |known: &Known| known.read_at.is_some_and(|read| (now - LEASE..=now).contains(&read));
-        if !fresh(&known) {
+        if !known.is_fresh(self.clock.now()) {
             self.refresh().await.map_err(|error| Failure::NoPolicy(format!("the policies cannot be read: {error}")))?;
             known = self.known();
         }
@@ -197,17 +198,11 @@ impl Control {
         Ok(known.policies)
     }
 
-    /// Sees to it that the policies were read recently enough for a decision at this moment of the service's clock: deciding again and
-    /// again behind faster writers can take longer than a reading is good for.
-    ///
-    /// # Errors
-    /// [`Failure::NoPolicy`] if they were not.
-    pub fn vouch(&self, clock: Time) -> Result<(), Failure> {
-        let read_at = self.known.read().unwrap_or_else(PoisonError::into_inner).read_at;
-        if read_at.is_some_and(|read| (clock - LONGEST_LEASE..=clock).contains(&read)) {
-            return Ok(());
-        }
-        Err(Failure::NoPolicy("the policies were read too long ago; ask again".to_owned()))
+    /// The policies, if they were read recently enough to decide by them at this moment of this service's clock. A command that had to wait
+    /// asks again: what was fresh when it began may not be any more.
+    pub fn decidable_at(&self, clock: Time) -> Option<Arc<Policies>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        (known.is_fresh(clock) && known.unreadable.is_none()).then(|| known.policies.clone())
     }
 
     /// The time zone to decide by: the patient's, else the home branch's, else UTC.

@@ -1,12 +1,18 @@
 //! What an event sets off on another patient's stream, carried out once however often it is told.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tact_domain::patient::events::Event;
-use tact_domain::patient::reaction::{Outcome, reaction};
+use tact_domain::patient::reaction::{Outcome, Reaction, pending, reaction};
+use tact_domain::patient::state::Standing;
 use tact_domain::{Actor, Recorded};
 use uuid::Uuid;
 
 use crate::ids::IdKey;
 use crate::transact::{Command, Done, Failure, Transactor};
+
+/// How often a step is planned anew because a stream moved on.
+const PLANS: usize = 20;
 
 /// Carries out what `recorded`, an event in the stream of `patient`, sets off; `None` if that is nothing, or done, or has become void.
 ///
@@ -14,35 +20,77 @@ use crate::transact::{Command, Done, Failure, Transactor};
 /// [`Failure`]: tell it again later. [`Failure::SetAside`]: a stream that takes part cannot be read; nothing is done until a person has looked.
 pub async fn react(transactor: &Transactor, keys: &IdKey, recorded: &Recorded, patient: Uuid) -> Result<Option<Done>, Failure> {
     let own = transactor.patient_now(patient).await?;
-    let Some(mut reaction) = reaction(recorded, patient, &own.state) else { return Ok(None) };
-    // A stream that cannot be read takes part in nothing; the others go on.
-    let source = transactor.patient_now(reaction.source).await?;
-    let mut target = transactor.patient_now(reaction.target).await?;
-    while let Some(redirected) = reaction.redirected(&target.state) {
-        reaction = redirected;
-        target = transactor.patient_now(reaction.target).await?;
-    }
-    for (id, read) in [(reaction.source, &source), (reaction.target, &target)] {
-        if let Some(reason) = read.set_aside() {
-            return Err(Failure::SetAside { patient: id, reason: reason.clone() });
-        }
-    }
-    let (patient, event) = match reaction.outcome(&target.state, &source.state) {
-        Outcome::Nothing => return Ok(None),
-        Outcome::Append(event) => (reaction.target, event),
-        Outcome::Undo(event) => (reaction.source, event),
-    };
+    let Some(reaction) = reaction(recorded, patient, &own.state) else { return Ok(None) };
     let cause = recorded.envelope.id;
-    let command = command(keys, cause, patient, &event, Some(reaction.time));
-    match transactor.record(patient, &command, &event).await {
-        Ok(done) => Ok(Some(done)),
-        // It has become void since it was looked at: another reaction or a person was faster.
-        Err(Failure::Untrue(untrue)) => {
-            tracing::info!(%patient, %untrue, "a reaction has become void");
-            Ok(None)
+    match carry_out(transactor, keys, &reaction, cause).await {
+        // The event goes to a patient whose merge is undone on the survivor's side only: that is to be brought to its end first, and
+        // what would do so in its turn stands behind this event.
+        Err(Failure::Busy) => {
+            finish_parting(transactor, keys, reaction.target, cause).await?;
+            carry_out(transactor, keys, &reaction, cause).await
         }
-        Err(failure) => Err(failure),
+        done => done,
     }
+}
+
+async fn finish_parting(transactor: &Transactor, keys: &IdKey, patient: Uuid, cause: Uuid) -> Result<(), Failure> {
+    let mut patient = patient;
+    for _ in 0..PLANS {
+        let Standing::Merged { into, at } = transactor.patient_now(patient).await?.state.standing else { return Ok(()) };
+        if !transactor.patient_now(into).await?.state.holds(patient) {
+            carry_out(transactor, keys, &pending(patient, into, at), cause).await?;
+        }
+        patient = into;
+    }
+    Ok(())
+}
+
+async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, cause: Uuid) -> Result<Option<Done>, Failure> {
+    for _ in 0..PLANS {
+        // A stream that cannot be read takes part in nothing; the others go on.
+        let source = transactor.patient_now(reaction.source).await?;
+        let target = transactor.patient_now(reaction.target).await?;
+        for (id, read) in [(reaction.source, &source), (reaction.target, &target)] {
+            if let Some(reason) = read.set_aside() {
+                return Err(Failure::SetAside { patient: id, reason: reason.clone() });
+            }
+        }
+        let (patient, event, other) = match reaction.outcome(&target.state, &source.state) {
+            Outcome::Nothing => return Ok(None),
+            Outcome::Append(event) => (reaction.target, event, &source),
+            Outcome::Undo(event) => (reaction.source, event, &target),
+        };
+        let command = command(keys, cause, patient, &event, Some(reaction.time));
+        let to_target = patient == reaction.target;
+        let moved = AtomicBool::new(false);
+        let done = transactor
+            .transact(patient, &command, |state, moment| {
+                // What is to be done follows from the stream as it is at the append, not as it was when it was looked at.
+                let (target, source) = if to_target { (state, &other.state) } else { (&other.state, state) };
+                let event = match reaction.outcome(target, source) {
+                    Outcome::Append(event) if to_target => event,
+                    Outcome::Undo(event) if !to_target => event,
+                    _ => {
+                        moved.store(true, Ordering::Relaxed);
+                        return Err(Failure::Busy);
+                    }
+                };
+                tact_domain::patient::admit(state, &event, reaction.time, moment.now)?;
+                Ok(event)
+            })
+            .await;
+        match done {
+            Ok(done) => return Ok(Some(done)),
+            Err(_) if moved.into_inner() => {}
+            // It has become void since it was looked at: another reaction or a person was faster.
+            Err(Failure::Untrue(untrue)) => {
+                tracing::info!(%patient, %untrue, "a reaction has become void");
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::Busy)
 }
 
 /// The command by which the reactor appends an event: its id follows from what set it off, so that being told twice does nothing twice.

@@ -10,6 +10,7 @@ use lru::LruCache;
 use smol_str::{SmolStr, ToSmolStr};
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::events::Event;
+use tact_domain::patient::state::Standing;
 use tact_domain::patient::{State, Untrue, evolve};
 use tact_domain::{Actor, Branch, Envelope, Recorded, Time, to_millis};
 use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, StreamId};
@@ -271,6 +272,9 @@ impl Transactor {
     {
         let mut target = patient;
         let mut merges = 0;
+        // The stream that sent the command on to this one, because it was merged into it.
+        let mut sent_by: Option<Uuid> = None;
+        let mut parted = Vec::new();
         let mut known = self.patient(target).await?;
         // What is appended, the log checks. What is refused, nobody would: it must rest on everything that was acknowledged.
         let mut fresh = false;
@@ -279,6 +283,29 @@ impl Transactor {
                 && let Some(done) = self.repeated(target, command).await?
             {
                 return Ok(done);
+            }
+            if let Some(from) = sent_by
+                && !known.state.holds(from)
+            {
+                // Taken apart again meanwhile: this stream says so at its end, which the append will be held against.
+                merges += 1;
+                if merges >= MERGES {
+                    return Err(Failure::Busy);
+                }
+                sent_by = None;
+                target = from;
+                known = self.patient_now(target).await?;
+                continue;
+            }
+            // What was recorded while the patient was merged stands in the survivor's stream, and must not come here a second time.
+            for survivor in known.state.merged_before.iter().copied() {
+                if parted.contains(&survivor) {
+                    continue;
+                }
+                parted.push(survivor);
+                if let Some(done) = self.recorded_with(survivor, command).await? {
+                    return Ok(done);
+                }
             }
             let clock = self.clock.now();
             let now = known.state.last_recorded_at.map_or(clock, |last| last.max(clock));
@@ -293,13 +320,21 @@ impl Transactor {
                 }
                 Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
                     merges += 1;
+                    sent_by = Some(target);
                     target = survivor;
-                    known = self.patient(target).await?;
-                    fresh = false;
+                    known = self.patient_now(target).await?;
+                    fresh = true;
                     continue;
                 }
                 decided => decided?,
             };
+            if let Event::Absorbing(merge) = &event
+                && merge.from == target
+            {
+                // The one named first was merged into the other: its commands come here, where they would merge the other into itself.
+                let problem = format!("{} is this very patient, or the other was already merged into it", merge.from);
+                return Err(Untrue::Field { field: "from", problem }.into());
+            }
             let envelope = Envelope {
                 id: command.event,
                 network: self.network.clone(),
@@ -369,6 +404,29 @@ impl Transactor {
                 part.put(patient, known);
             }
         }
+    }
+
+    /// The event that this very command has appended to the stream of a survivor, or of whom the survivor was merged into.
+    async fn recorded_with(&self, survivor: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
+        let mut next = vec![survivor];
+        let mut asked = Vec::new();
+        while let Some(patient) = next.pop() {
+            if asked.contains(&patient) || asked.len() >= MERGES {
+                continue;
+            }
+            asked.push(patient);
+            let known = self.patient_now(patient).await?;
+            if known.seen.contains(&short(command.event))
+                && let Some(done) = self.repeated(patient, command).await?
+            {
+                return Ok(Some(done));
+            }
+            next.extend(known.state.merged_before.iter().copied());
+            if let Standing::Merged { into, .. } = known.state.standing {
+                next.push(into);
+            }
+        }
+        Ok(None)
     }
 
     /// The event that this very command has appended before, read from the log.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::decide::Ask;
-use super::events::Event;
+use super::events::{Event, Separated};
 use super::state::{AppointmentStatus, Fate, Standing, State};
 use crate::Time;
 use crate::policy::Policy;
@@ -194,7 +194,10 @@ fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
         Standing::Unknown if matches!(event, Event::Registered(_)) => Ok(()),
         Standing::Unknown => Err(Untrue::UnknownPatient),
         _ if matches!(event, Event::Registered(_)) => Err(Untrue::AlreadyRegistered),
-        Standing::Merged { into, .. } if !matches!(event, Event::Separated(_)) => Err(Untrue::MergedInto(into)),
+        // Only the survivor's stream knows what has happened to both since: a merge is undone from there.
+        Standing::Merged { into, .. } if !matches!(event, Event::Separated(Separated { facts: Some(_), .. })) => {
+            Err(Untrue::MergedInto(into))
+        }
         Standing::Erased if !event.is_always_recorded() => Err(Untrue::Closed("erased")),
         Standing::Died if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_)) => {
             Err(Untrue::Closed("recorded as deceased"))

@@ -585,4 +585,6 @@ pub struct Carried {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub new_details: Vec<super::state::NewDetails>,
     pub preferences: super::state::Preferences,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deceased: bool,
 }

@@ -29,15 +29,20 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
         }
         Event::ProfileChanged(e) => profile(state, e, time),
         Event::Merged(e) => state.standing = Standing::Merged { into: e.into, at: time },
-        Event::Absorbing(e) => state.absorbing = Some(e.from),
+        Event::Absorbing(e) => {
+            state.absorbing = Some(e.from);
+            state.absorbing_from = (state.contacts.len(), state.withdrawals.len());
+        }
         Event::Absorbed(e) => absorb(state, e, time, subject),
         Event::Separated(e) => separate(state, e, time, subject),
         Event::Died(_) => {
+            state.deceased = true;
             if state.standing == Standing::Open {
                 state.standing = Standing::Died;
             }
         }
         Event::Restored(_) => {
+            state.deceased = false;
             if state.standing == Standing::Died {
                 state.standing = Standing::Open;
             }
@@ -259,6 +264,7 @@ fn made(state: &mut State, e: &Made, time: Time) {
         outcome: e.outcome,
         about: e.about,
         permit: None,
+        claimed: e.permit,
         breach: false,
     };
     match e.direction {
@@ -270,21 +276,7 @@ fn made(state: &mut State, e: &Made, time: Time) {
             }
         }
         Direction::Outbound => {
-            let permit = state.permits.iter_mut().find(|p| {
-                Some(p.id) == e.permit
-                    && p.purpose == e.purpose
-                    && p.channel == e.channel
-                    && e.about.is_none_or(|about| p.occasion.as_ref().is_none_or(|o| o.about == about))
-                    && p.was_live(time)
-            });
-            match permit {
-                Some(permit) => {
-                    permit.fate = Fate::Used { contact: e.contact };
-                    contact.permit = Some(permit.id);
-                    contact.about = e.about.or(permit.occasion.as_ref().map(|o| o.about));
-                }
-                None => contact.breach = true,
-            }
+            contact.breach = !uses_permit(&mut contact, &mut state.permits);
             if e.outcome.is_reached()
                 && let Some(request) = state.requests.iter_mut().find(|r| Some(r.id) == contact.about)
             {
@@ -295,28 +287,43 @@ fn made(state: &mut State, e: &Made, time: Time) {
     state.contacts.push(contact);
 }
 
+/// Lets an outbound contact use the permit that it names, if that was live for its purpose, channel and occasion; whether it did.
+fn uses_permit(contact: &mut Contact, permits: &mut [Permit]) -> bool {
+    let permit = permits.iter_mut().find(|p| {
+        Some(p.id) == contact.claimed
+            && p.purpose == contact.purpose
+            && p.channel == contact.channel
+            && contact.about.is_none_or(|about| p.occasion.as_ref().is_none_or(|o| o.about == about))
+            && p.was_live(contact.time)
+    });
+    let Some(permit) = permit else { return false };
+    permit.fate = Fate::Used { contact: contact.id };
+    contact.permit = contact.claimed.take();
+    contact.about = contact.about.or(permit.occasion.as_ref().map(|o| o.about));
+    true
+}
+
 fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {
     let facts = &e.facts;
     let ids = facts.appointments.iter().map(|a| a.id);
     let ids = ids.chain(facts.requests.iter().map(|r| r.id)).chain(facts.referrals.iter().map(|r| r.id));
-    let ids = ids.chain(facts.recommendations.iter().map(|r| r.recommended)).chain(facts.permits.iter().map(|p| p.id));
-    let absorbed = AbsorbedPatient {
+    let ids = ids.chain(facts.recommendations.iter().map(|r| r.recommended));
+    // What was recorded here since the merge began may already have been meant for the other.
+    let (contacts_before, withdrawals_before) =
+        if state.absorbing == Some(e.from) { state.absorbing_from } else { (state.contacts.len(), state.withdrawals.len()) };
+    state.absorbed.push(AbsorbedPatient {
         from: e.from,
         time,
         facts: ids.collect(),
         documents: facts.grants.iter().map(|g| g.document).collect(),
         announcements: facts.announcements.clone(),
-        contacts_before: 0,
-        withdrawals_before: 0,
-    };
+        permits: facts.permits.iter().map(|p| p.id).collect(),
+        contacts_before,
+        withdrawals_before,
+    });
     take_in(state, facts);
     // Nobody recommends the network to themselves.
     state.recommendations.retain(|r| r.recommended.to_string() != subject);
-    state.absorbed.push(AbsorbedPatient {
-        contacts_before: state.contacts.len(),
-        withdrawals_before: state.withdrawals.len(),
-        ..absorbed
-    });
     if state.absorbing == Some(e.from) {
         state.absorbing = None;
     }
@@ -348,6 +355,20 @@ fn take_in(state: &mut State, facts: &Carried) {
     add(&mut state.recommendations, &facts.recommendations, |a, b| a.recommended == b.recommended);
     add(&mut state.feedback, &facts.feedback, |a, b| a == b);
     add(&mut state.new_details, &facts.new_details, |a, b| a == b);
+    // A contact and the permit that it was made under may have come on different ways.
+    for contact in state.contacts.iter_mut().filter(|c| c.direction == Direction::Outbound) {
+        if contact.breach {
+            contact.breach = !uses_permit(contact, &mut state.permits);
+        } else if let Some(permit) = state.permits.iter_mut().find(|p| Some(p.id) == contact.permit) {
+            permit.fate = Fate::Used { contact: contact.id };
+        }
+    }
+    if facts.deceased {
+        state.deceased = true;
+        if state.standing == Standing::Open {
+            state.standing = Standing::Died;
+        }
+    }
     let (own, new) = (&mut state.preferences, &facts.preferences);
     let strict = |reach: &Option<(Reach, Time)>| matches!(reach, Some((Reach::PatientInitiated, _)));
     if own.reach.is_none() || (strict(&new.reach) && !strict(&own.reach)) {
@@ -373,23 +394,26 @@ fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
     if let Standing::Merged { into, .. } = state.standing
         && (e.from.to_string() == subject || e.from == into)
     {
-        state.standing = Standing::Open;
+        state.standing = if state.deceased { Standing::Died } else { Standing::Open };
         state.parted_from = Some(into);
+        if !state.merged_before.contains(&into) {
+            state.merged_before.push(into);
+        }
     }
     if state.absorbing == Some(e.from) {
         state.absorbing = None;
         // Nothing of theirs had come yet, and nothing may come any more.
-        let (contacts_before, withdrawals_before) = (state.contacts.len(), state.withdrawals.len());
-        let nothing = AbsorbedPatient {
+        let (contacts_before, withdrawals_before) = state.absorbing_from;
+        state.parted.push(AbsorbedPatient {
             from: e.from,
             time,
             facts: Vec::new(),
             documents: Vec::new(),
             announcements: Vec::new(),
+            permits: Vec::new(),
             contacts_before,
             withdrawals_before,
-        };
-        state.parted.push(nothing);
+        });
     }
     if let Some(at) = state.absorbed.iter().position(|a| a.from == e.from) {
         let gone = state.absorbed.remove(at);
@@ -400,7 +424,7 @@ fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
         state.grants.retain(|g| !gone.documents.contains(&g.document));
         state.announcements.retain(|a| !gone.announcements.contains(a));
         // What began under them ends on the other stream; the contacts that were made count on both.
-        state.permits.retain(|p| matches!(p.fate, Fate::Used { .. }) || !gone.facts.contains(&p.id));
+        state.permits.retain(|p| matches!(p.fate, Fate::Used { .. }) || !gone.permits.contains(&p.id));
         state.parted.push(gone);
     }
 }

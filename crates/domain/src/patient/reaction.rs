@@ -54,6 +54,12 @@ pub enum Outcome {
     Nothing,
 }
 
+/// What is still to be done about a patient whose own stream says that it was merged into `survivor`: to bring the facts there or, if the merge
+/// was undone meanwhile, to open the stream again.
+pub fn pending(patient: Uuid, survivor: Uuid, merged_at: Time) -> Reaction {
+    Reaction { target: survivor, source: patient, step: Step::Absorb, time: merged_at }
+}
+
 impl Reaction {
     /// The same for whoever the target goes on as, if it was merged: what is to be recorded of it is recorded there.
     #[must_use]
@@ -87,11 +93,14 @@ impl Reaction {
                 }
             }
             Step::Absorb => {
-                let Standing::Merged { into, at } = source.standing else { return Outcome::Nothing };
-                // Undone since it was begun: what comes late must not join what a person has taken apart.
-                let undone = target.parted.iter().any(|parted| parted.from == self.source && parted.time >= at);
-                if into != self.target || undone || target.absorbed.iter().any(|a| a.from == self.source) {
+                let Standing::Merged { into, .. } = source.standing else { return Outcome::Nothing };
+                if into != self.target || target.absorbed.iter().any(|a| a.from == self.source) {
                     return Outcome::Nothing;
+                }
+                // Undone since it was begun, or the survivor is gone: what was closed too late opens again.
+                if target.absorbing != Some(self.source) || target.standing == Standing::Erased {
+                    let facts = Some(Box::new(target.parted_facts(self.source)));
+                    return Outcome::Undo(Event::Separated(Separated { from: self.source, facts }));
                 }
                 Outcome::Append(Event::Absorbed(Absorbed { from: self.source, facts: Box::new(everything(source)) }))
             }
@@ -123,6 +132,7 @@ fn everything(state: &State) -> Carried {
         feedback: state.feedback.clone(),
         new_details: state.new_details.clone(),
         preferences: state.preferences.clone(),
+        deceased: state.deceased,
     }
 }
 
@@ -133,7 +143,7 @@ impl State {
         let (contacts, withdrawals) = self
             .parted
             .iter()
-            .find(|p| p.from == from)
+            .rfind(|p| p.from == from)
             .map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
         Carried {
             contacts: self.contacts.get(contacts..).unwrap_or_default().to_vec(),

@@ -69,6 +69,15 @@ pub struct State {
     /// Who was merged into this one and taken apart again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parted: Vec<AbsorbedPatient>,
+    /// Whom this one was merged into at any time and taken apart from again: what was recorded meanwhile stands in their streams.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged_before: Vec<Uuid>,
+    /// How many contacts and withdrawals were known when the merge that is under way began.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub absorbing_from: (usize, usize),
+    /// Whether the person's death is recorded and not corrected, whatever else became of the stream.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deceased: bool,
     /// The patient whom this one was merged into before it opened again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parted_from: Option<Uuid>,
@@ -203,6 +212,9 @@ fact! {
         /// The permit that it used.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         permit: Option<Uuid>,
+        /// A permit that it named and did not use: one unknown here may come later, with a merge.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claimed: Option<Uuid>,
         /// Outbound and not made under a live permit for its purpose, channel and occasion.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         breach: bool,
@@ -357,13 +369,25 @@ fact! {
         documents: Vec<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         announcements: Vec<Announcement>,
-        /// How many contacts and withdrawals were known when they came: what was recorded behind them happened to both.
+        /// The permits that came along: their outcomes are recorded here only as long as both are one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        permits: Vec<Uuid>,
+        /// How many contacts and withdrawals were known when the merge began: what was recorded behind them happened to both.
         contacts_before: usize,
         withdrawals_before: usize,
     }
 }
 
+fn is_nothing(counts: &(usize, usize)) -> bool {
+    *counts == (0, 0)
+}
+
 impl State {
+    /// Whether this patient is the survivor of a merge with `from`, begun or done, that was not undone.
+    pub fn holds(&self, from: Uuid) -> bool {
+        self.absorbing == Some(from) || self.absorbed.iter().any(|absorbed| absorbed.from == from)
+    }
+
     /// Whether the network may contact this patient at all.
     pub fn is_open(&self) -> bool {
         self.standing == Standing::Open && self.absorbing.is_none()

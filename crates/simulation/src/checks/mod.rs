@@ -1,0 +1,14 @@
+//! What must hold after every run, looked for in the log alone.
+
+mod again;
+mod log;
+
+use crate::report::Report;
+use crate::settings::Settings;
+use crate::world::Aftermath;
+
+/// Looks for everything that must not be.
+pub(crate) fn check(aftermath: &Aftermath, _seed: u64, _settings: Settings, report: &mut Report) {
+    let Some(history) = log::check(aftermath, report) else { return };
+    again::check(&history, aftermath, report);
+}
