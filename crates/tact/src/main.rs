@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tact::roles::{self, Role};
 use tact::settings::Given;
+use tact::import::{self, command::ImportCommand};
 use tact::{exit, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,9 @@ enum Cmd {
         #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
     },
+    /// Take in what another system has kept.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -93,6 +97,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let roles = if roles.is_empty() { Role::value_variants().to_vec() } else { roles };
             serve(&settings, &roles, clock).await?;
         }
+        Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => {
@@ -103,6 +108,22 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Healthcheck => return healthcheck(&settings).await,
         Cmd::Openapi => {}
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rows that cannot be taken do not keep the rest from going in; the account names them.
+async fn import_book(settings: &tact::settings::Settings, clock: Clock, arguments: &import::command::Arguments) -> Result<ExitCode> {
+    let (book, mapping) = match import::command::read_input(arguments) {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let app = roles::open(settings, clock).await?;
+    let stores =
+        import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    import::command::run(arguments, &book, &mapping, stores).await?;
     Ok(ExitCode::SUCCESS)
 }
 
