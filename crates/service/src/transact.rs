@@ -151,6 +151,11 @@ impl Patient {
         self.set_aside.as_ref()
     }
 
+    /// Whether an event of this id has been read. Half of the id is compared: enough for ids that are random or keyed hashes.
+    pub fn holds(&self, event: Uuid) -> bool {
+        self.seen.contains(&short(event))
+    }
+
     fn take(&mut self, recorded: &Recorded, position: Position, last_hash: Hash) {
         evolve(&mut self.state, recorded);
         self.note(recorded.envelope.id, position, last_hash);

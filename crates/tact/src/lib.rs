@@ -3,6 +3,8 @@
 pub mod client;
 pub mod demo;
 pub mod exit;
+pub mod import;
+pub mod policy_cli;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, projections_cli, token_cli};
+use tact::import::{self, command::ImportCommand};
+use tact::{demo, exit, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -31,6 +32,12 @@ enum Cmd {
     },
     /// Make a sample network from a seed, print the page of its morning, and serve it.
     Demo(demo::DemoArgs),
+    /// Take in what another system has kept.
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Check a policy, and hold it against written cases.
+    #[command(subcommand)]
+    Policy(policy_cli::PolicyCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -82,6 +89,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         println!("{}", roles::whole_document().to_pretty_json()?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Cmd::Policy(command) = &cli.command {
+        return Ok(policy_cli::run(command));
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -104,6 +114,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             }
             made.running.stop().await;
         }
+        Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => {
@@ -112,8 +123,24 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             }
         }
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi => {}
+        Cmd::Openapi | Cmd::Policy(_) => {}
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rows that cannot be taken do not keep the rest from going in; the account names them.
+async fn import_book(settings: &tact::settings::Settings, clock: Clock, arguments: &import::command::Arguments) -> Result<ExitCode> {
+    let (book, mapping) = match import::command::read_input(arguments) {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let app = roles::open(settings, clock).await?;
+    let stores =
+        import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    import::command::run(arguments, &book, &mapping, stores).await?;
     Ok(ExitCode::SUCCESS)
 }
 

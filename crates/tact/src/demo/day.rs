@@ -13,7 +13,7 @@ use tact_service::clock::Clock;
 use uuid::Uuid;
 
 use super::lives::{Life, Step, slot};
-use super::{BRANCHES, DemoArgs, beginning, lives, morning, names, showcase};
+use super::{BRANCHES, DemoArgs, beginning, lives, names, showcase};
 use crate::client::Client;
 
 /// How many patients are attended to at once.
@@ -329,6 +329,7 @@ impl Slot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::morning;
 
     #[test]
     fn the_morning_lies_behind_every_step() {
