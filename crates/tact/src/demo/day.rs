@@ -114,7 +114,7 @@ async fn publish_holidays(client: &Client, effective_from: Time) -> Result<()> {
     let quoted: Vec<String> = days.iter().map(|day| format!("\"{day}\"")).collect();
     let text = policy::DEFAULT.replace("holidays = []", &format!("holidays = [{}]", quoted.join(", ")));
     let effective_from = effective_from + POLICY_NOTICE;
-    let body = json!({"version": "2026 with holidays", "text": text, "effective_from": effective_from});
+    let body = json!({"version": "2026-with-holidays", "text": text, "effective_from": effective_from});
     client.post("/v1/policies", "policy-2026", &body).await?.ok().context("the second policy")?;
     Ok(())
 }
