@@ -1,6 +1,7 @@
 //! The one binary: server in any of its roles, and client of itself.
 
 pub mod exit;
+pub mod listener;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;
