@@ -1,6 +1,7 @@
 //! A network at work, for tests that speak to it as its branches do: every role in this process, embedded in a temporary folder, over real
 //! HTTP, with a clock that stands still until the test moves it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tact_domain::patient::Event;
 use tact_domain::Recorded;
 use tact_event_log::{Position, StreamId};
 use tact_personal::access::Token;
+use tact_service::App;
 use tact_service::access::{new_token, token_hash};
 use tact_service::clock::Clock;
 use tact_service::ids::fresh;
@@ -70,6 +72,11 @@ pub(crate) fn time(text: &str) -> Time {
     text.parse().unwrap()
 }
 
+/// An id that nobody else has.
+pub(crate) fn any_id() -> Uuid {
+    Uuid::from_u128(u128::from_be_bytes(tact_service::ids::random()))
+}
+
 /// A field that must be an id.
 #[track_caller]
 pub(crate) fn id(value: &Value) -> Uuid {
@@ -108,22 +115,51 @@ impl Network {
         self.clock.set(time(to));
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.running.url.strip_prefix("http://").unwrap()
+    }
+
     /// A token with these roles, at these branches or at all.
     pub(crate) async fn token(&self, roles: &[&str], branches: Option<&[&str]>) -> String {
+        self.new_token(roles, branches, None).await.0
+    }
+
+    /// A token of the whole network that expires.
+    pub(crate) async fn token_until(&self, roles: &[&str], expires: &str) -> String {
+        self.new_token(roles, None, Some(time(expires))).await.0
+    }
+
+    /// A token of the whole network, and the id to revoke it by.
+    pub(crate) async fn token_with_id(&self, roles: &[&str]) -> (String, Uuid) {
+        self.new_token(roles, None, None).await
+    }
+
+    async fn new_token(&self, roles: &[&str], branches: Option<&[&str]>, expires_at: Option<Time>) -> (String, Uuid) {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let token = new_token();
         let entry = Token {
-            id: fresh(self.clock.now()),
-            actor: fresh(self.clock.now()),
-            label: roles.join(" "),
+            id: any_id(),
+            actor: any_id(),
+            label: roles.join("-"),
             roles: words(roles),
             branches: branches.map(words),
             created_at: self.clock.now(),
-            expires_at: None,
+            expires_at,
             revoked_at: None,
         };
         assert!(self.running.app.personal.add_token(&entry, &token_hash(&token)).await.unwrap());
-        token
+        (token, entry.id)
+    }
+
+    /// Takes a token back.
+    pub(crate) async fn revoke(&self, token: Uuid) {
+        assert!(self.running.app.personal.revoke_token(token, self.clock.now()).await.unwrap());
+    }
+
+    /// What the services of the process share.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.running.app
     }
 
     /// Sends a request as it is.
@@ -173,6 +209,19 @@ impl Network {
     /// As the manager.
     pub(crate) async fn put(&self, path: &str, body: Value) -> Reply {
         self.put_as(&self.manager, path, body).await
+    }
+
+    /// Asks as the manager until the answer is what is waited for.
+    pub(crate) async fn until_get(&self, path: &str, come: impl Fn(&Value) -> bool) -> Value {
+        let began = std::time::Instant::now();
+        loop {
+            let answer = self.get(path).await.ok();
+            if come(&answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{path} does not come to it: {answer}");
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Registers a patient of a branch; `more` is added to the request.

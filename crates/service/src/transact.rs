@@ -385,7 +385,10 @@ impl Transactor {
         // What has happened is recorded whatever is known.
         self.run(patient, command, event.is_always_recorded(), |state, moment| {
             let time = command.time.unwrap_or(moment.now);
-            if !moment.blind {
+            if moment.blind {
+                // Nothing is known that it could contradict, but the calendar.
+                tact_domain::patient::admit::admit_time(time, moment.now)?;
+            } else {
                 tact_domain::patient::admit(state, event, time, moment.now)?;
             }
             Ok(event.clone())
@@ -432,6 +435,15 @@ impl Transactor {
             }
         }
         Ok(None)
+    }
+
+    /// What this very command has led to, if it was carried out before: for those that change something beside the log first.
+    ///
+    /// # Errors
+    /// [`Failure::KeyReused`] if its key was used for another command, or the log cannot be read.
+    pub async fn carried_out(&self, patient: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
+        let known = self.patient_now(patient).await?;
+        if known.seen.contains(&short(command.event)) { self.repeated(patient, command).await } else { Ok(None) }
     }
 
     /// The event that this very command has appended before, read from the log.

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod exit;
 pub mod import;
 pub mod policy_cli;
+pub mod listener;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;

@@ -55,12 +55,7 @@ fn field<T>(field: &'static str, problem: impl Into<String>) -> Result<T, Untrue
 /// [`Untrue`] names the field that contradicts what is known, and the way out.
 pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untrue> {
     standing(state, event)?;
-    if time > now + CLOCK_TOLERANCE {
-        return field("time", format!("{time} lies in the future, it is {now}; record what has happened"));
-    }
-    if time < EARLIEST {
-        return field("time", format!("{time} is before 1900"));
-    }
+    admit_time(time, now)?;
     match event {
         Event::ProfileChanged(e) => {
             if e.home_branch.is_none() && e.time_zone.is_none() && e.language.is_none() && e.guardian.is_none() && e.channels.is_none() {
@@ -166,6 +161,20 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
         Event::ReferralClosed(e) => open_referral(state, e.referral),
         _ => Ok(()),
     }
+}
+
+/// Whether anything can have happened at `time`, as seen from `now`.
+///
+/// # Errors
+/// [`Untrue::Field`] names `time`.
+pub fn admit_time(time: Time, now: Time) -> Result<(), Untrue> {
+    if time > now + CLOCK_TOLERANCE {
+        return field("time", format!("{time} lies in the future, it is {now}; record what has happened"));
+    }
+    if time < EARLIEST {
+        return field("time", format!("{time} is before 1900"));
+    }
+    Ok(())
 }
 
 /// Whether anyone may ask for a permit on this stream: the patient must be known. A closed stream answers with a refusal.
