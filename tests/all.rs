@@ -4,5 +4,8 @@
 mod deploy;
 mod event_log;
 mod golden;
+mod personal;
+mod projector;
+mod sql;
 mod testbed;
 mod tidy;

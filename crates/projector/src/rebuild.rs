@@ -49,6 +49,7 @@ impl Projector {
                 match self.read.swap(&next, session.position().to_stored().cast_signed()).await? {
                     Swap::Done => {
                         tracing::info!(position = so_far.done, generation = session.generation(), "the read models have been rebuilt");
+                        next.end().await;
                         return Ok(so_far);
                     }
                     Swap::Behind => {}
