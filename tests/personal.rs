@@ -47,7 +47,11 @@ async fn people_are_found_by_any_part_of_name_number_or_address() {
         let store = Personal::open(&engine.target, WAIT).await.unwrap();
         let people = [
             NewPerson { patient: id(1), command: 1, details: ivanova() },
-            NewPerson { patient: id(2), command: 2, details: Details { name: Some("100% Иван_ов".to_owned()), ..Details::default() } },
+            NewPerson {
+                patient: id(2),
+                command: 2,
+                details: Details { name: Some("100% Иван_ов".to_owned()), ..Details::default() },
+            },
         ];
         let link = |value: &str, n| ExternalId { system: "book".to_owned(), value: value.to_owned(), patient: id(n) };
         store.register_new(&people, vec![link("9377952927E-5", 1), link("77", 2)]).await.unwrap();
@@ -171,7 +175,9 @@ async fn tokens_are_kept_by_their_hash_and_the_first_is_made_once() {
         assert_eq!(found, token(2), "{}", engine.name);
         assert!(found.holds(now) && !found.holds(now + Duration::days(1)), "{}", engine.name);
         assert_eq!(store.token(&[43; 32]).await.unwrap(), None, "{}", engine.name);
-        assert!(store.revoke_token(id(2), now).await.unwrap() && store.revoke_token(id(2), now + Duration::days(9)).await.unwrap());
+        assert!(
+            store.revoke_token(id(2), now).await.unwrap() && store.revoke_token(id(2), now + Duration::days(9)).await.unwrap()
+        );
         assert!(!store.revoke_token(id(3), now).await.unwrap(), "{}", engine.name);
         let revoked = store.token(&[42; 32]).await.unwrap().unwrap();
         assert_eq!((revoked.revoked_at, revoked.holds(now)), (Some(now), false), "{}", engine.name);

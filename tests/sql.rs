@@ -73,7 +73,8 @@ async fn a_writer_on_sqlite_that_reads_first_never_fails_for_another() {
                     for _ in 0..50 {
                         let mut tx = db.begin().await?;
                         tx.alone("test").await?;
-                        let (at,): (i64,) = tact_database::one_in!(&mut tx, "SELECT position FROM checkpoint")?.unwrap_or_default();
+                        let (at,): (i64,) =
+                            tact_database::one_in!(&mut tx, "SELECT position FROM checkpoint")?.unwrap_or_default();
                         tact_database::run_in!(&mut tx, "UPDATE checkpoint SET position = $1", at + 1)?;
                         tx.commit().await?;
                     }
@@ -128,7 +129,8 @@ async fn bulk_writes_take_any_number_of_rows_and_keep_times_to_the_millisecond()
         assert_eq!(rows.len(), 1003, "{}", engine.name);
         assert!(rows.iter().all(|r| r.forget_at == tact_database::to_millis(at)), "{}: {:?}", engine.name, rows[0]);
         assert_eq!(rows[0].patient.as_u128(), 37, "{}", engine.name);
-        let found: Vec<ForgettingRow> = bulk::read(&db, "patient", &[uuid::Uuid::from_u128(5), uuid::Uuid::from_u128(50)]).await.unwrap();
+        let found: Vec<ForgettingRow> =
+            bulk::read(&db, "patient", &[uuid::Uuid::from_u128(5), uuid::Uuid::from_u128(50)]).await.unwrap();
         assert_eq!(found.len(), 1, "{}", engine.name);
         let overdue = forgetting::overdue(&db, at, 2).await.unwrap();
         assert_eq!(overdue.iter().map(|r| r.patient.as_u128()).collect::<Vec<_>>(), [37, 38], "{}", engine.name);

@@ -98,9 +98,16 @@ impl Book {
         loop {
             let stored = self.log.read_stream(stream, Position::START, Freshness::Latest).await.unwrap();
             let (after, last) = stored.last().map_or((Position::START, Hash::default()), |s| (s.position, hash(&s.bytes)));
-            let envelope = envelope(stream, time, recorded_at, stored.len() as u64 + 1, last, Uuid::from_u128(u128::from_be_bytes(
-                hash(format!("{stream} {} {}", stored.len(), event.kind()).as_bytes())[..16].try_into().unwrap(),
-            )));
+            let envelope = envelope(
+                stream,
+                time,
+                recorded_at,
+                stored.len() as u64 + 1,
+                last,
+                Uuid::from_u128(u128::from_be_bytes(
+                    hash(format!("{stream} {} {}", stored.len(), event.kind()).as_bytes())[..16].try_into().unwrap(),
+                )),
+            );
             let new = NewEvent { id: envelope.id, bytes: envelope.write(event).into() };
             if let Append::Done(position) = self.log.append(stream, after, new).await.unwrap() {
                 return position;
@@ -184,7 +191,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn registered(home: Branch, time_zone: &str) -> Event {
-    Event::Registered(Registered { home_branch: home, time_zone: time_zone.into(), language: None, recommended_by: None, guardian: None })
+    Event::Registered(Registered {
+        home_branch: home,
+        time_zone: time_zone.into(),
+        language: None,
+        recommended_by: None,
+        guardian: None,
+    })
 }
 
 /// Something that may happen to a patient in this state.
@@ -234,7 +247,17 @@ fn act(state: &State, policy: &Policy, dice: &mut Dice, now: Time, number: u64, 
             let open = state.permits.iter().find(|p| p.fate == Fate::Open);
             let outcome = *dice.one(Outcome::ALL);
             let direction = if dice.below(5) == 0 { Direction::Inbound } else { Direction::Outbound };
-            let mut made = Made { contact: dice.id(), direction, purpose, channel, branch: here, outcome, permit: None, about: None, note: None };
+            let mut made = Made {
+                contact: dice.id(),
+                direction,
+                purpose,
+                channel,
+                branch: here,
+                outcome,
+                permit: None,
+                about: None,
+                note: None,
+            };
             if let Some(permit) = open {
                 (made.purpose, made.channel, made.permit) = (permit.purpose.clone(), permit.channel, Some(permit.id));
             }
@@ -259,7 +282,8 @@ fn act(state: &State, policy: &Policy, dice: &mut Dice, now: Time, number: u64, 
             let theme = |dice: &mut Dice| dice.one(&["waiting_time", "kindness", "clean"]).parse().unwrap();
             let score = Score::try_from(u8::try_from(dice.below(11)).unwrap()).unwrap();
             let (strengths, weaknesses) = (Some(vec![theme(dice), theme(dice)]), Some(vec![theme(dice)]));
-            let given = FeedbackGiven { feedback: dice.id(), branch: here, score, clinician: None, strengths, weaknesses, text: None };
+            let given =
+                FeedbackGiven { feedback: dice.id(), branch: here, score, clinician: None, strengths, weaknesses, text: None };
             (now, Event::FeedbackGiven(given))
         }
         96..98 => match state.referrals.iter().find(|r| r.closed_at.is_none()) {
@@ -271,7 +295,8 @@ fn act(state: &State, policy: &Policy, dice: &mut Dice, now: Time, number: u64, 
         },
         98 => {
             let home_branch = Some(branch(dice.next()));
-            let changed = ProfileChanged { home_branch, time_zone: None, language: None, guardian: None, channels: Some(vec![channel]) };
+            let changed =
+                ProfileChanged { home_branch, time_zone: None, language: None, guardian: None, channels: Some(vec![channel]) };
             (now, Event::ProfileChanged(changed))
         }
         _ => match state.standing {

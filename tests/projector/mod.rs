@@ -95,7 +95,12 @@ async fn opened_on(log: Arc<dyn EventLog>) -> Book {
     let before = start() - chrono::Duration::days(1);
     book.publish("1", policy::DEFAULT, before, before + chrono::Duration::hours(1)).await;
     for n in 0..3 {
-        book.list(book::branch(n), ["Europe/Moscow", "Asia/Yekaterinburg", "America/Sao_Paulo"][usize::try_from(n).unwrap()], before).await;
+        book.list(
+            book::branch(n),
+            ["Europe/Moscow", "Asia/Yekaterinburg", "America/Sao_Paulo"][usize::try_from(n).unwrap()],
+            before,
+        )
+        .await;
     }
     book
 }
@@ -138,7 +143,12 @@ async fn fresh(engine: &Engine, book: &Book, batch: usize) -> Tables {
 fn assert_same(what: &str, got: &Tables, expected: &Tables) {
     for ((table, got), (_, expected)) in got.iter().zip(expected) {
         let differs = got.iter().zip(expected).find(|(g, e)| g != e);
-        assert!(got == expected, "{what}: {table} has {} rows, expected {}; first difference: {differs:#?}", got.len(), expected.len());
+        assert!(
+            got == expected,
+            "{what}: {table} has {} rows, expected {}; first difference: {differs:#?}",
+            got.len(),
+            expected.len()
+        );
     }
 }
 
@@ -233,7 +243,9 @@ async fn sixty_four_writers_are_counted_exactly_live_and_cold() {
         seen.push(tables(&read).await);
     }
     assert_same("PostgreSQL beside SQLite, live", &seen[1], &seen[0]);
-    for (batch, engine) in [(7, Engine::sqlite()), (5000, Engine::sqlite()), (33, Engine::postgres().await), (2000, Engine::postgres().await)] {
+    for (batch, engine) in
+        [(7, Engine::sqlite()), (5000, Engine::sqlite()), (33, Engine::postgres().await), (2000, Engine::postgres().await)]
+    {
         let cold = fresh(&engine, &book, batch).await;
         assert_same(&format!("{} cold in batches of {batch}", engine.name), &cold, &seen[0]);
     }
@@ -287,7 +299,8 @@ async fn waiting_for_a_position_ends_when_it_is_there_or_the_time_is_over() {
         let early = read.wait_for(last, Duration::ZERO).await.unwrap();
         assert_eq!(early.position, 0, "{}", engine.name);
         // One waits in this process, one with a handle of its own as another process would.
-        let waiting = [read.clone(), elsewhere].map(|read| tokio::spawn(async move { read.wait_for(last, WAIT).await.unwrap().position }));
+        let waiting =
+            [read.clone(), elsewhere].map(|read| tokio::spawn(async move { read.wait_for(last, WAIT).await.unwrap().position }));
         projector(&book, &read, 5).catch_up().await.unwrap();
         for waiting in waiting {
             assert!(waiting.await.unwrap() >= last, "{}", engine.name);

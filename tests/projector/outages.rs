@@ -62,8 +62,10 @@ async fn the_rows_are_the_same_on_the_logs_that_production_uses() {
     let folder = tempfile::tempdir().unwrap();
     let nats = Nats::shared().await.unwrap();
     let config = JetStreamConfig::new(tact_testbed::fresh_name("net"), [nats.url()]);
-    let logs: [Arc<dyn EventLog>; 2] =
-        [Arc::new(SqliteLog::open(&folder.path().join("log.db"), "net").unwrap()), Arc::new(open_jetstream(config).await.unwrap())];
+    let logs: [Arc<dyn EventLog>; 2] = [
+        Arc::new(SqliteLog::open(&folder.path().join("log.db"), "net").unwrap()),
+        Arc::new(open_jetstream(config).await.unwrap()),
+    ];
     for log in logs {
         let book = opened_on(log).await;
         let engine = Engine::postgres().await;

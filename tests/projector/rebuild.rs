@@ -39,7 +39,8 @@ async fn a_rebuild_comes_out_equal_while_events_are_written_and_rows_are_read() 
                         let someone = patients::get(&db, patient(3)).await.unwrap();
                         assert!(someone.is_some(), "{name}: a known patient was gone");
                         let north = branch(0);
-                        let page = due::Page { branch: &north, now: start(), purpose: None, after: due::Cursor::start(), limit: 50 };
+                        let page =
+                            due::Page { branch: &north, now: start(), purpose: None, after: due::Cursor::start(), limit: 50 };
                         due::worklist(&db, &page).await.unwrap();
                         assert!(!contacts::counts(&db, "0000-00", "9999-99").await.unwrap().is_empty(), "{name}");
                         asked.fetch_add(1, Ordering::SeqCst);

@@ -42,7 +42,9 @@ async fn an_event_that_cannot_be_read_sets_its_patient_aside_and_nobody_else() {
         book.append(StreamId::Patient(id), at(3), at(3), &booked(8, at(200))).await;
     }
     let mut seen = Vec::new();
-    for (engine, batch) in [(Engine::sqlite(), 1), (Engine::sqlite(), 100), (Engine::postgres().await, 2), (Engine::postgres().await, 100)] {
+    for (engine, batch) in
+        [(Engine::sqlite(), 1), (Engine::sqlite(), 100), (Engine::postgres().await, 2), (Engine::postgres().await, 100)]
+    {
         let read = engine.open().await;
         let projector = projector(&book, &read, batch);
         projector.catch_up().await.unwrap();
@@ -56,7 +58,10 @@ async fn an_event_that_cannot_be_read_sets_its_patient_aside_and_nobody_else() {
         assert_eq!(due::of_patient(&db, bad).await.unwrap(), []);
         assert_eq!(due::of_patient(&db, good).await.unwrap().len(), 2);
         let kept = history::page(&db, bad, 0, 10).await.unwrap();
-        assert_eq!(kept.iter().map(|h| (h.sequence, h.kind.is_some())).collect::<Vec<_>>(), [(1, true), (2, true), (3, false), (4, true)]);
+        assert_eq!(
+            kept.iter().map(|h| (h.sequence, h.kind.is_some())).collect::<Vec<_>>(),
+            [(1, true), (2, true), (3, false), (4, true)]
+        );
         assert!(kept[2].body.contains("teleported"));
         assert_eq!(history::page(&db, garbage, 0, 10).await.unwrap()[0].body, "\u{fffd}\u{fffd}x");
         let live = tables(&read).await;
@@ -87,7 +92,10 @@ async fn when_another_policy_comes_into_force_everything_due_is_computed_anew_ev
         let before = tables(&read).await;
         let of = |tables: &Tables, policy: &str| {
             let wanted = format!("\"policy\":\"{policy}\"");
-            tables.iter().find(|(name, _)| *name == "due").map_or(0, |(_, rows)| rows.iter().filter(|r| r.contains(&wanted)).count())
+            tables
+                .iter()
+                .find(|(name, _)| *name == "due")
+                .map_or(0, |(_, rows)| rows.iter().filter(|r| r.contains(&wanted)).count())
         };
         assert!(of(&before, "1") > 100 && of(&before, "2") == 0, "{}", engine.name);
         hands.set(effect);
@@ -115,7 +123,9 @@ async fn rows_do_not_depend_on_where_a_batch_ended_when_a_branch_changes_its_tim
     book.append(StreamId::Patient(unknown), visit, visit, &Event::Completed(completed)).await;
     book.list(north(), "Asia/Yekaterinburg", visit).await;
     let mut seen = Vec::new();
-    for (engine, batch) in [(Engine::sqlite(), 1), (Engine::sqlite(), 100), (Engine::postgres().await, 1), (Engine::postgres().await, 100)] {
+    for (engine, batch) in
+        [(Engine::sqlite(), 1), (Engine::sqlite(), 100), (Engine::postgres().await, 1), (Engine::postgres().await, 100)]
+    {
         let read = engine.open().await;
         projector(&book, &read, batch).catch_up().await.unwrap();
         let due = due::of_patient(&read.db(), unknown).await.unwrap();
@@ -159,7 +169,8 @@ async fn contacts_before_the_first_policy_are_no_breaches_and_quotas_say_when_ro
         let read = engine.open().await;
         projector(&book, &read, 100).catch_up().await.unwrap();
         let db = read.db();
-        let flags: Vec<_> = contacts::of_patient(&db, id).await.unwrap().iter().map(|c| (c.before_tact, c.breach, c.announced)).collect();
+        let flags: Vec<_> =
+            contacts::of_patient(&db, id).await.unwrap().iter().map(|c| (c.before_tact, c.breach, c.announced)).collect();
         assert_eq!(flags, [(true, false, false), (false, true, true)], "{}", engine.name);
         let breaches = contacts::breaches(&db, &north(), before, called + Span::hours(1), 0, 10).await.unwrap();
         assert_eq!(breaches.iter().map(|c| c.contact).collect::<Vec<_>>(), [Uuid::from_u128(2)], "{}", engine.name);
@@ -171,12 +182,21 @@ async fn contacts_before_the_first_policy_are_no_breaches_and_quotas_say_when_ro
         let (day, month) = (called + Span::hours(24), called + Span::days(30));
         assert_eq!(ask(false, called).await, [("1 attempt per 30 days".to_owned(), Some(month))], "{}", engine.name);
         let both = ask(true, called).await;
-        assert!(both.contains(&("1 attempt per 24 hours by phone".to_owned(), Some(day))) && both.len() == 2, "{}: {both:?}", engine.name);
+        assert!(
+            both.contains(&("1 attempt per 24 hours by phone".to_owned(), Some(day))) && both.len() == 2,
+            "{}: {both:?}",
+            engine.name
+        );
         assert_eq!(ask(true, day).await.len(), 1, "{}", engine.name);
         assert_eq!(ask(true, month).await, [], "{}", engine.name);
         let referrer = referrers::get(&db, id).await.unwrap().unwrap();
         assert_eq!((referrer.recommended, referrer.ask_from), (1, Some(called + Span::days(14))), "{}", engine.name);
-        assert_eq!(referrers::to_ask(&db, &north(), called + Span::days(15), Uuid::nil(), 9).await.unwrap(), [referrer], "{}", engine.name);
+        assert_eq!(
+            referrers::to_ask(&db, &north(), called + Span::days(15), Uuid::nil(), 9).await.unwrap(),
+            [referrer],
+            "{}",
+            engine.name
+        );
         assert_eq!(referrers::to_ask(&db, &north(), called, Uuid::nil(), 9).await.unwrap(), [], "{}", engine.name);
     }
 }
@@ -190,7 +210,8 @@ async fn a_fact_recorded_twice_under_one_id_stops_nobody() {
     for _ in 0..2 {
         book.append(stream, start(), start(), &booked(3, later)).await;
     }
-    let moved = Rescheduled { appointment: Uuid::from_u128(3), starts_at: later, by: ChangedBy::Clinic, branch: None, clinician: None };
+    let moved =
+        Rescheduled { appointment: Uuid::from_u128(3), starts_at: later, by: ChangedBy::Clinic, branch: None, clinician: None };
     book.append(stream, start(), start(), &Event::Rescheduled(moved)).await;
     for engine in Engine::both().await {
         let read = engine.open().await;
@@ -213,7 +234,8 @@ async fn a_worklist_pages_by_key_and_filters_by_purpose() {
             for purpose in [None, Some("appointment_reminder".parse().unwrap()), Some("callback".parse().unwrap())] {
                 let now = start() + Span::days(days);
                 let branch = north();
-                let mut page = due::Page { branch: &branch, now, purpose: purpose.as_ref(), after: due::Cursor::start(), limit: 7 };
+                let mut page =
+                    due::Page { branch: &branch, now, purpose: purpose.as_ref(), after: due::Cursor::start(), limit: 7 };
                 let mut rows: Vec<due::DueRow> = Vec::new();
                 loop {
                     let next = due::worklist(&db, &page).await.unwrap();

@@ -182,9 +182,13 @@ impl Swappable {
                 // Readers that began before may still be in the old tables; what cannot go now goes with the next rebuild.
                 let drop = format!("SET LOCAL lock_timeout = '5s'; DROP SCHEMA {name}_old CASCADE");
                 let dropped = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&live).await;
-                dropped.map(|_| ()).unwrap_or_else(|error| tracing::debug!(%error, "the retired schema stays until the next rebuild"));
+                dropped
+                    .map(|_| ())
+                    .unwrap_or_else(|error| tracing::debug!(%error, "the retired schema stays until the next rebuild"));
             }
-            (Target::Sqlite(_), Db::Pg(_)) | (Target::Postgres(_), Db::Sqlite(_)) => unreachable!("a pool is of its target's engine"),
+            (Target::Sqlite(_), Db::Pg(_)) | (Target::Postgres(_), Db::Sqlite(_)) => {
+                unreachable!("a pool is of its target's engine")
+            }
         }
         Ok(Swap::Done)
     }

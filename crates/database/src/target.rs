@@ -118,7 +118,8 @@ pub(crate) fn pg(options: &PgConnectOptions, schema: &str, durable: bool) -> Res
 
 /// A pool on one SQLite file, which is made when it is not there, if `create` says so.
 pub(crate) fn sqlite(folder: &Path, file: &str, durable: bool, create: bool) -> Result<Db, DbError> {
-    std::fs::create_dir_all(folder).map_err(|error| DbError::File { what: format!("cannot make the folder {}", folder.display()), error })?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| DbError::File { what: format!("cannot make the folder {}", folder.display()), error })?;
     let options = SqliteConnectOptions::new()
         .filename(folder.join(file))
         .create_if_missing(create)
