@@ -32,7 +32,7 @@ const SERVICES: &[&str] =
 const ONLY: &[(&str, &[&str])] = &[
     ("async-nats", &["tact-bench", "tact-event-log"]),
     ("rusqlite", &["tact-bench", "tact-event-log"]),
-    ("clap", &["tact", "tact-bench"]),
+    ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
     ("tact-testbed", &["tact-bench"]),
     ("tact-tests", &[]),

@@ -54,7 +54,7 @@ pub(crate) struct NewPatient {
     post, path = "/v1/patients", tag = "patient",
     params(("Idempotency-Key" = String, Header)),
     request_body = NewPatient,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatient>) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Register)?;

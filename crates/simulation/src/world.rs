@@ -60,8 +60,6 @@ pub(crate) struct Aftermath {
     pub(crate) given: BTreeSet<Uuid>,
     /// The circumstances in which each event was sent.
     pub(crate) sent: std::collections::BTreeMap<Uuid, Sent>,
-    /// Everybody who was ever spoken of.
-    pub(crate) patients: Vec<Uuid>,
 }
 
 struct Service {
