@@ -15,8 +15,9 @@ use crate::processes::{Caller, Cluster, Process, new_key};
 
 const ALL: &str = "contact,consent,appointment,patient,referral,feedback,directory,projector";
 
+/// One that answers no request and uses up no limit of a callback.
 fn contact() -> Value {
-    json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"})
+    json!({"direction": "outbound", "purpose": "checkup_invitation", "channel": "letter", "branch": "north", "outcome": "no_answer"})
 }
 
 fn ask() -> Value {
