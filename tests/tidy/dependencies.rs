@@ -34,6 +34,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("rusqlite", &["tact-bench", "tact-event-log"]),
     ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
+    ("tact-scenario", &["tact"]),
+    ("tact-simulation", &[]),
     ("tact-testbed", &["tact-bench"]),
     ("tact-tests", &[]),
 ];
