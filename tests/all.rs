@@ -1,8 +1,21 @@
 //! Everything that needs real servers, or more than one crate: one test binary, one module for each area.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its own body or in what it calls")]
 
+mod access;
+mod apart;
+mod book;
 mod deploy;
 mod event_log;
+mod faults;
 mod golden;
+mod network;
+mod openapi;
+mod personal;
+mod privacy;
+mod processes;
+mod projector;
+mod scenarios;
+mod services;
+mod sql;
 mod testbed;
 mod tidy;

@@ -15,7 +15,9 @@ pub enum DbError {
     #[error("the database has no room left: {0}")]
     Full(String),
     /// Its tables were made by a newer version of Tact, and this version would damage them.
-    #[error("the tables of `{component}` have schema {found}, and this version of Tact knows up to {known}: use the newer version")]
+    #[error(
+        "the tables of `{component}` have schema {found}, and this version of Tact knows up to {known}: use the newer version"
+    )]
     Newer {
         /// Which tables: `read` or `personal`.
         component: &'static str,
@@ -53,9 +55,11 @@ impl DbError {
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Self::Unavailable(error.to_string())
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error.to_string()),
             sqlx::Error::Configuration(e) => Self::Address(e.to_string()),
             sqlx::Error::Database(e) => match sort(&e.code().unwrap_or(Cow::Borrowed(""))) {
                 Sort::Away => Self::Unavailable(e.message().to_owned()),

@@ -30,10 +30,8 @@ impl Component {
 
     async fn prepare_pg(&self, pool: &PgPool, schema: &str) -> Result<(), DbError> {
         // Looked at first without any lock or right to create: most starts have nothing to do.
-        let (there,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
-            .bind(format!("{schema}.schema_version"))
-            .fetch_one(pool)
-            .await?;
+        let (there,): (bool,) =
+            sqlx::query_as("SELECT to_regclass($1) IS NOT NULL").bind(format!("{schema}.schema_version")).fetch_one(pool).await?;
         if there {
             let (found,): (i64,) = sqlx::query_as("SELECT coalesce(max(version), 0) FROM schema_version").fetch_one(pool).await?;
             if self.steps(found, self.postgres)?.is_empty() {

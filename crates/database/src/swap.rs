@@ -44,14 +44,13 @@ pub struct Next {
     pub db: Db,
     number: u64,
     // Held until the rebuild ends: there is only one at a time.
-    _lock: Lock,
+    lock: Lock,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "held, never read")]
 enum Lock {
     Session(Box<PgConnection>),
-    File(File),
+    File(#[expect(dead_code, reason = "held, never read")] File),
 }
 
 /// What became of a swap.
@@ -64,6 +63,17 @@ pub enum Swap {
     Behind,
 }
 
+impl Next {
+    /// Ends the rebuild: its connections are closed and another one may begin.
+    pub async fn end(self) {
+        self.db.close().await;
+        if let Lock::Session(session) = self.lock {
+            let closed = sqlx::Connection::close(*session).await;
+            closed.unwrap_or_else(|error| tracing::debug!(%error, "the rebuild's session was closed by the server"));
+        }
+    }
+}
+
 impl Swappable {
     /// Connects and makes the tables if they are not there, waiting at most `wait` for a database that is not there yet.
     ///
@@ -74,7 +84,7 @@ impl Swappable {
             Target::Postgres(options) => (0, pg(options, component.name, component.durable)?),
             Target::Sqlite(folder) => {
                 let number = current(folder, component);
-                (number, sqlite(folder, &file(component, number), component.durable)?)
+                (number, sqlite(folder, &file(component, number), component.durable, true)?)
             }
         };
         patiently(wait, || component.prepare(&db, component.name)).await?;
@@ -98,7 +108,7 @@ impl Swappable {
         let Target::Sqlite(folder) = &self.0.target else { return };
         let mut live = self.0.live.write().unwrap_or_else(PoisonError::into_inner);
         if live.number != number
-            && let Ok(db) = sqlite(folder, &file(self.0.component, number), self.0.component.durable)
+            && let Ok(db) = sqlite(folder, &file(self.0.component, number), self.0.component.durable, false)
         {
             *live = Live { number, db };
         }
@@ -114,28 +124,27 @@ impl Swappable {
         let (db, number, lock) = match (target, self.db()) {
             (Target::Postgres(options), Db::Pg(pool)) => {
                 let mut session = pool.acquire().await?.detach();
-                let (alone,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock(hashtext($1))")
-                    .bind(format!("tact rebuild {name}"))
-                    .fetch_one(&mut session)
-                    .await?;
-                if !alone {
-                    return Err(DbError::RebuildRunning(name));
-                }
+                // A rebuild that was killed holds its lock until the server has seen its connection end.
+                sqlx::query("SET lock_timeout = '1s'").execute(&mut session).await?;
+                let lock = sqlx::query("SELECT pg_advisory_lock(hashtext($1))").bind(format!("tact rebuild {name}"));
+                lock.execute(&mut session).await.map_err(|error| match DbError::from(error) {
+                    DbError::Busy(_) => DbError::RebuildRunning(name),
+                    other => other,
+                })?;
                 let clear = format!("DROP SCHEMA IF EXISTS {name}_next CASCADE; DROP SCHEMA IF EXISTS {name}_old CASCADE");
                 sqlx::raw_sql(AssertSqlSafe(clear)).execute(&mut session).await?;
                 (pg(options, &format!("{name}_next"), false)?, 0, Lock::Session(Box::new(session)))
             }
             (Target::Sqlite(folder), _) => {
-                let lock = rebuild_lock(folder, component)?;
                 let live = current(folder, component);
+                let (lock, number) = rebuild_lock(folder, component, live)?;
                 clear_files(folder, component, live);
-                let number = live + 1;
-                (sqlite(folder, &file(component, number), false)?, number, Lock::File(lock))
+                (sqlite(folder, &file(component, number), false, true)?, number, Lock::File(lock))
             }
             (Target::Postgres(_), Db::Sqlite(_)) => unreachable!("a pool is of its target's engine"),
         };
         component.prepare(&db, &format!("{name}_next")).await?;
-        Ok(Next { db, number, _lock: lock })
+        Ok(Next { db, number, lock })
     }
 
     /// Puts the new tables, which are true up to `position`, in place of the live ones, if those are not ahead.
@@ -170,13 +179,16 @@ impl Swappable {
                 let rename = format!("ALTER SCHEMA {name} RENAME TO {name}_old; ALTER SCHEMA {name}_next RENAME TO {name}");
                 sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut *tx).await?;
                 tx.commit().await?;
-                next.db.close().await;
                 // Readers that began before may still be in the old tables; what cannot go now goes with the next rebuild.
                 let drop = format!("SET LOCAL lock_timeout = '5s'; DROP SCHEMA {name}_old CASCADE");
                 let dropped = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&live).await;
-                dropped.map(|_| ()).unwrap_or_else(|error| tracing::debug!(%error, "the retired schema stays until the next rebuild"));
+                dropped
+                    .map(|_| ())
+                    .unwrap_or_else(|error| tracing::debug!(%error, "the retired schema stays until the next rebuild"));
             }
-            (Target::Sqlite(_), Db::Pg(_)) | (Target::Postgres(_), Db::Sqlite(_)) => unreachable!("a pool is of its target's engine"),
+            (Target::Sqlite(_), Db::Pg(_)) | (Target::Postgres(_), Db::Sqlite(_)) => {
+                unreachable!("a pool is of its target's engine")
+            }
         }
         Ok(Swap::Done)
     }
@@ -205,12 +217,19 @@ fn point_to(folder: &Path, component: &Component, number: u64) -> std::io::Resul
     File::open(folder)?.sync_all()
 }
 
-fn rebuild_lock(folder: &Path, component: &Component) -> Result<File, DbError> {
+/// Takes the lock that keeps other rebuilds out, and a number that no file ever had: a connection that is still closing would otherwise
+/// take the new file's log for its own and remove it.
+fn rebuild_lock(folder: &Path, component: &Component, live: u64) -> Result<(File, u64), DbError> {
+    use std::io::{Read, Seek, Write};
     let path = folder.join(format!("{}.rebuild", component.name));
-    let lock = File::options().create(true).truncate(false).write(true).open(&path);
-    let lock = lock.map_err(|error| DbError::File { what: format!("cannot open {}", path.display()), error })?;
+    let failed = |error| DbError::File { what: format!("cannot use {}", path.display()), error };
+    let mut lock = File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
     lock.try_lock().map_err(|_| DbError::RebuildRunning(component.name))?;
-    Ok(lock)
+    let mut text = String::new();
+    lock.read_to_string(&mut text).map_err(failed)?;
+    let number = live.max(text.trim().parse().unwrap_or(0)) + 1;
+    lock.rewind().and_then(|()| lock.set_len(0)).and_then(|()| write!(lock, "{number}")).map_err(failed)?;
+    Ok((lock, number))
 }
 
 /// Removes every file of the component but the live one. The one before it goes only now, since readers may have been in it until long

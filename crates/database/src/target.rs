@@ -74,7 +74,7 @@ impl Target {
     pub async fn open(&self, component: &'static Component, wait: Duration) -> Result<Db, DbError> {
         let db = match self {
             Self::Postgres(options) => pg(options, component.name, component.durable)?,
-            Self::Sqlite(folder) => sqlite(folder, &format!("{}.db", component.name), component.durable)?,
+            Self::Sqlite(folder) => sqlite(folder, &format!("{}.db", component.name), component.durable, true)?,
         };
         patiently(wait, || component.prepare(&db, component.name)).await?;
         Ok(db)
@@ -116,12 +116,13 @@ pub(crate) fn pg(options: &PgConnectOptions, schema: &str, durable: bool) -> Res
     Ok(Db::Pg(PgPoolOptions::new().max_connections(12).acquire_timeout(ACQUIRE).connect_lazy_with(options)))
 }
 
-/// A pool on one SQLite file, which is made when it is not there.
-pub(crate) fn sqlite(folder: &Path, file: &str, durable: bool) -> Result<Db, DbError> {
-    std::fs::create_dir_all(folder).map_err(|error| DbError::File { what: format!("cannot make the folder {}", folder.display()), error })?;
+/// A pool on one SQLite file, which is made when it is not there, if `create` says so.
+pub(crate) fn sqlite(folder: &Path, file: &str, durable: bool, create: bool) -> Result<Db, DbError> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| DbError::File { what: format!("cannot make the folder {}", folder.display()), error })?;
     let options = SqliteConnectOptions::new()
         .filename(folder.join(file))
-        .create_if_missing(true)
+        .create_if_missing(create)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
         .busy_timeout(BUSY)

@@ -180,6 +180,9 @@ pub enum LogError {
     /// The log cannot be reached or did not answer in time; nothing was written.
     #[error("the event log cannot be reached: {0}")]
     Unavailable(String),
+    /// Another process has the log open, and it takes one at a time; nothing was written.
+    #[error("the event log is in use: {0}")]
+    InUse(String),
     /// The event may or may not have been written; asking again with the same id and bytes is safe.
     #[error("it is not known whether the event was written: {0}")]
     InDoubt(String),

@@ -45,7 +45,7 @@ impl SqliteLog {
     /// # Errors
     /// [`LogError::Misfit`] if the file holds another network's log, a newer format, or no event log at all;
     /// [`LogError::Damaged`] if SQLite cannot make sense of it; [`LogError::Full`] if there is no room to make it;
-    /// [`LogError::Unavailable`] if another process has it open or the file cannot be used.
+    /// [`LogError::InUse`] if another process has it open, [`LogError::Unavailable`] if the file cannot be used.
     pub fn open(path: &Path, network: &str) -> Result<Self, LogError> {
         Self::open_limited(path, network, None)
     }
@@ -85,7 +85,7 @@ fn lock(path: &Path) -> Result<File, LogError> {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             let holder = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
-            Err(LogError::Unavailable(format!("{} is already open in {holder}; stop that one first", path.display())))
+            Err(LogError::InUse(format!("{} is already open in {holder}; stop that one first", path.display())))
         }
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }

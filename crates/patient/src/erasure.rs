@@ -24,6 +24,8 @@ pub(crate) async fn erase(State(app): State<Arc<App>>, Path(patient): Path<Uuid>
     let command = write.command(patient, write.body.time, None);
     let done = app.transactor.record(patient, &command, &Event::Erased(Empty {})).await?;
     // The event first: if the process dies in between, the reactor erases when it reads it.
-    app.personal.erase(done.patient).await.map_err(database)?;
+    for id in app.selves(done.patient).await? {
+        app.personal.erase(id).await.map_err(database)?;
+    }
     Ok(receipt(&done))
 }

@@ -43,12 +43,13 @@ pub(crate) struct Step {
     time: DateTime<Utc>,
     /// When it was recorded.
     recorded_at: DateTime<Utc>,
-    /// Who did it.
-    actor: String,
+    /// Who did it; absent for another branch's contacts and permits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     branch: Option<Branch>,
-    /// What it says. Of another branch's contacts, purpose, channel and outcome only.
+    /// What it says. Of another branch's contacts and permits, purpose and channel only.
     #[schema(value_type = Object)]
     data: Value,
     /// The version of the policy in force when it was recorded.
@@ -128,6 +129,7 @@ pub(crate) async fn history(
         }
         let Recorded { envelope, event } = &recorded;
         let asked = subject_of(event);
+        let elsewhere = branch_of(event, &state).is_some_and(|branch| !caller.covers(branch));
         let breach = match event {
             Event::Made(made) => state
                 .contacts
@@ -143,9 +145,9 @@ pub(crate) async fn history(
             kind: event.kind().to_owned(),
             time: envelope.time,
             recorded_at: envelope.recorded_at,
-            actor: envelope.actor.to_string(),
+            actor: (!elsewhere).then(|| envelope.actor.to_string()),
             branch: envelope.branch.clone().filter(|branch| caller.covers(branch)),
-            data: data(event, &caller)?,
+            data: data(event, elsewhere, &caller)?,
             policy: policies.in_force(envelope.recorded_at).map(|p| p.event.version.to_string()),
             consent: asked.map(|(purpose, channel)| standing(consent(&state, purpose, channel, envelope.time))),
             breach,
@@ -172,18 +174,41 @@ fn standing(consent: Consent<'_>) -> &'static str {
     }
 }
 
-fn data(event: &Event, caller: &Caller) -> Result<Value, Problem> {
-    let elsewhere = match event {
+/// The branch whose contact or permit an event is about, if it is about one.
+fn branch_of<'a>(event: &'a Event, state: &'a patient::State) -> Option<&'a Branch> {
+    match event {
         Event::Made(e) => Some(&e.branch),
         Event::Permitted(e) => Some(&e.branch),
         Event::Refused(e) => Some(&e.branch),
+        Event::Started(e) => state.permit(e.permit).map(|permit| &permit.branch),
+        Event::Released(e) => state.permit(e.permit).map(|permit| &permit.branch),
         _ => None,
-    };
+    }
+}
+
+/// What an event says, without what another branch's contacts and permits are to keep to themselves.
+fn data(event: &Event, elsewhere: bool, caller: &Caller) -> Result<Value, Problem> {
     let mut data = serde_json::to_value(event).map_err(Problem::hidden)?;
-    if elsewhere.is_some_and(|branch| !caller.covers(branch))
-        && let Value::Object(fields) = &mut data
-    {
-        fields.retain(|name, _| matches!(name.as_str(), "purpose" | "channel" | "outcome" | "direction"));
+    match &mut data {
+        Value::Object(fields) if elsewhere => fields.retain(|name, _| matches!(name.as_str(), "purpose" | "channel")),
+        // What a decision has counted, and what came with a merge.
+        Value::Object(fields) => fields.values_mut().for_each(|inside| hide_elsewhere(inside, caller)),
+        _ => {}
     }
     Ok(data)
+}
+
+fn hide_elsewhere(value: &mut Value, caller: &Caller) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_elsewhere(item, caller)),
+        Value::Object(fields) => {
+            let branch = fields.get("branch").and_then(Value::as_str).and_then(|code| code.parse().ok());
+            if fields.contains_key("channel") && branch.is_some_and(|branch| !caller.covers(&branch)) {
+                fields.retain(|name, _| matches!(name.as_str(), "purpose" | "channel" | "time"));
+            } else {
+                fields.values_mut().for_each(|inside| hide_elsewhere(inside, caller));
+            }
+        }
+        _ => {}
+    }
 }

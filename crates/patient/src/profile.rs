@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tact_domain::patient::admit::admit;
 use tact_domain::patient::events::{Event, ProfileChanged};
 use tact_domain::{Branch, Channel};
 use tact_personal::Details;
@@ -55,7 +56,7 @@ pub(crate) async fn change(
 ) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Register)?;
     let body = &write.body;
-    known(&app, "patient", Some(patient)).await?;
+    let (survivor, now) = app.known_patient(patient).await?;
     if let Some(branch) = &body.home_branch {
         write.caller.at(branch)?;
         app.branch("home_branch", branch).await?;
@@ -69,14 +70,20 @@ pub(crate) async fn change(
         guardian: body.guardian,
         channels: details.as_ref().map(new_channels),
     });
-    // Personal data first: the event says that it is there.
-    if let Some(details) = details
-        && !app.personal.change(patient, details).await.map_err(database)?
-    {
-        return Err(Problem::conflict("the patient was erased; nothing personal is kept of them"));
-    }
     let command = write.command(patient, body.time, None);
-    Ok(receipt(&app.transactor.record(patient, &command, &event).await?))
+    if let Some(details) = details {
+        // Asked again later, it must not bring back what was true then.
+        if let Some(done) = app.transactor.carried_out(survivor, &command).await? {
+            return Ok(receipt(&done));
+        }
+        let clock = app.clock.now();
+        admit(&now.state, &event, body.time.unwrap_or(clock), clock)?;
+        // Personal data first: the event says that it is there.
+        if !app.personal.change(survivor, details).await.map_err(database)? {
+            return Err(Problem::conflict("the patient was erased; nothing personal is kept of them"));
+        }
+    }
+    Ok(receipt(&app.transactor.record(survivor, &command, &event).await?))
 }
 
 /// The channels that new details make reachable again.

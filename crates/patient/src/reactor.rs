@@ -15,6 +15,7 @@ use tact_service::App;
 use tact_service::react::{command, react};
 use tact_service::transact::Failure;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 static TABLES: Component = Component {
     name: "reactor",
@@ -118,8 +119,7 @@ impl Reactor {
         }
         let Ok(recorded) = Recorded::<Event>::read(&stored.bytes) else { return Ok(()) };
         if let Event::Erased(_) = recorded.event {
-            self.app.personal.erase(patient).await?;
-            return Ok(());
+            return self.erase(patient).await;
         }
         match react(&self.app.transactor, &self.app.keys, &recorded, patient).await {
             Ok(_) => Ok(()),
@@ -129,6 +129,13 @@ impl Reactor {
             }
             Err(failure) => Err(failure.into()),
         }
+    }
+
+    async fn erase(&self, patient: Uuid) -> Result<(), Stopped> {
+        for id in self.app.selves(patient).await? {
+            self.app.personal.erase(id).await?;
+        }
+        Ok(())
     }
 
     /// Erases those who are known only through a care referral that closed 30 days ago (P11).
@@ -143,7 +150,7 @@ impl Reactor {
             let event = Event::Erased(Empty {});
             let command = command(&self.app.keys, patient, patient, &event, None);
             match self.app.transactor.record(patient, &command, &event).await {
-                Ok(_) | Err(Failure::Untrue(_)) => self.app.personal.erase(patient).await?,
+                Ok(_) | Err(Failure::Untrue(_)) => self.erase(patient).await?,
                 Err(failure) => return Err(failure.into()),
             }
         }

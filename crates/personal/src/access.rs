@@ -62,7 +62,8 @@ const INSERT: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branche
 const INSERT_FIRST: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branches, created_at, expires_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT 1 FROM tokens) ON CONFLICT (id) DO NOTHING";
 const BY_HASH: &str = "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
-const LIST: &str = "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens ORDER BY created_at, id";
+const LIST: &str =
+    "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens ORDER BY created_at, id";
 const REVOKE: &str = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
 const KNOWN: &str = "SELECT id FROM tokens WHERE id = $1";
 
@@ -87,9 +88,8 @@ impl Personal {
         let (hash, roles, branches, created, expires) = parts(token, sha256);
         let mut tx = self.db.begin().await?;
         tx.alone("tokens").await?;
-        let added = run_in!(
-            &mut tx, INSERT_FIRST, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires
-        )?;
+        let added =
+            run_in!(&mut tx, INSERT_FIRST, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires)?;
         tx.commit().await?;
         Ok(added == 1)
     }

@@ -148,10 +148,12 @@ const SEARCH: &str = "SELECT patient, name, phone, email, address, birth_date FR
 const INSERT_NOTE: &str = "INSERT INTO notes (id, patient, words) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING";
 const SAME_NOTE: &str = "SELECT patient, words FROM notes WHERE id = $1";
 const NOTES: &str = "SELECT id, words FROM notes WHERE patient = $1 ORDER BY id";
-const INSERT_LINK: &str = "INSERT INTO external_ids (system, value, patient) VALUES ($1, $2, $3) ON CONFLICT (system, value) DO NOTHING";
+const INSERT_LINK: &str =
+    "INSERT INTO external_ids (system, value, patient) VALUES ($1, $2, $3) ON CONFLICT (system, value) DO NOTHING";
 const LINKED: &str = "SELECT system, value, patient FROM external_ids WHERE system = $1 AND value = $2";
 const LINKS: &str = "SELECT system, value, patient FROM external_ids WHERE patient = $1 ORDER BY system, value";
-const LINKS_OF_SYSTEM: &str = "SELECT system, value, patient FROM external_ids WHERE system = $1 AND value > $2 ORDER BY value LIMIT $3";
+const LINKS_OF_SYSTEM: &str =
+    "SELECT system, value, patient FROM external_ids WHERE system = $1 AND value > $2 ORDER BY value LIMIT $3";
 const IS_ERASED: &str = "SELECT erased FROM people WHERE patient = $1";
 const ERASE: &str = "INSERT INTO people (patient, command, search, erased) VALUES ($1, 0, '', TRUE)
     ON CONFLICT (patient) DO UPDATE SET command = 0, name = NULL, phone = NULL, email = NULL, address = NULL, birth_date = NULL,
@@ -161,8 +163,22 @@ const ERASE_LINKS: &str = "DELETE FROM external_ids WHERE patient = $1";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[
-    PERSON, INSERT_PERSON, COMMAND, CHANGE, SEARCH, INSERT_NOTE, SAME_NOTE, NOTES, INSERT_LINK, LINKED, LINKS, LINKS_OF_SYSTEM, IS_ERASED,
-    ERASE, ERASE_NOTES, ERASE_LINKS,
+    PERSON,
+    INSERT_PERSON,
+    COMMAND,
+    CHANGE,
+    SEARCH,
+    INSERT_NOTE,
+    SAME_NOTE,
+    NOTES,
+    INSERT_LINK,
+    LINKED,
+    LINKS,
+    LINKS_OF_SYSTEM,
+    IS_ERASED,
+    ERASE,
+    ERASE_NOTES,
+    ERASE_LINKS,
 ];
 
 impl Personal {
@@ -187,7 +203,8 @@ impl Personal {
         let (patient, d) = (person.patient, &person.details);
         let command = person.command.cast_signed();
         let search = searched(d);
-        let written = run!(&self.db, INSERT_PERSON, patient, command, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
+        let written =
+            run!(&self.db, INSERT_PERSON, patient, command, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
         if written == 1 {
             return Ok(Put::Done);
         }

@@ -37,9 +37,9 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Holds at most `capacity` patients, two at least.
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
+    /// Holds at most `capacity` patients, and at least the last `batch` that were put in: those may not be in the database yet.
+    pub(crate) fn new(capacity: usize, batch: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(batch).max(1) }
     }
 
     /// Takes a patient out.
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn it_is_bounded_and_keeps_what_was_used_last() {
-        let mut cache = Cache::new(10);
+        let mut cache = Cache::new(10, 5);
         let favourite = Uuid::from_u128(0);
         cache.put(favourite, Patient::default());
         for n in 1..1000 {
@@ -71,7 +71,9 @@ mod tests {
             cache.put(favourite, kept);
             assert!(cache.young.len() + cache.old.len() <= 10);
         }
-        assert!(cache.take(Uuid::from_u128(999)).is_some());
+        for n in 996..1000 {
+            assert!(cache.take(Uuid::from_u128(n)).is_some(), "{n}");
+        }
         assert!(cache.take(Uuid::from_u128(1)).is_none());
     }
 }

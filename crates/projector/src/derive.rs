@@ -38,6 +38,9 @@ pub(crate) fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: 
         ask = to_referrer.map(|e| (e.from, e.until)).min();
         derived.due = entries.iter().map(|entry| DueRow::new(patient, entry)).collect();
         derived.quotas = quota_rows(patient, state, policy, branch, &zone);
+        // Two facts recorded under one id would be two rows under one key: the first stands for both.
+        keep_first(&mut derived.due, |row| (row.purpose.clone(), row.about));
+        keep_first(&mut derived.quotas, |row| (row.purpose.clone(), row.limit_no, row.about));
     }
     let last = state.recommendations.iter().map(|r| r.time).max();
     derived.referrer = last.map(|last_at| ReferrerRow {
@@ -49,6 +52,13 @@ pub(crate) fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: 
         ask_until: ask.and_then(|(_, until)| until.map(to_millis)),
     });
     derived
+}
+
+fn keep_first<R, K: Ord>(rows: &mut Vec<R>, key: impl Fn(&R) -> K) {
+    if rows.len() > 1 {
+        let mut seen = BTreeSet::new();
+        rows.retain(|row| seen.insert(key(row)));
+    }
 }
 
 /// The limits that anything has been counted against, as they stood when the last event was recorded. From then on a count only falls while

@@ -117,9 +117,10 @@ fn contact(state: &State, patient: Uuid, position: i64, recorded: &Recorded, mad
     let about = known.map_or(made.about, |c| c.about);
     let outbound = made.direction == Direction::Outbound;
     let announced = outbound
-        && state.announcements.iter().any(|a| {
-            a.purpose == made.purpose && a.window.contains(time) && a.about.is_none_or(|wanted| about == Some(wanted))
-        });
+        && state
+            .announcements
+            .iter()
+            .any(|a| a.purpose == made.purpose && a.window.contains(time) && a.about.is_none_or(|wanted| about == Some(wanted)));
     let before_tact = outbound && before_tact;
     ContactRow {
         position,
@@ -218,7 +219,10 @@ pub(crate) fn contact_count(key: crate::rows::ContactKey, counts: [i64; 4]) -> C
 }
 
 /// A count to be added to the one that is there.
-pub(crate) fn refusal_count((branch, month, purpose, code): (String, String, String, &'static str), refused: i64) -> RefusalCount {
+pub(crate) fn refusal_count(
+    (branch, month, purpose, code): (String, String, String, &'static str),
+    refused: i64,
+) -> RefusalCount {
     RefusalCount { branch, month, purpose, code: code.to_owned(), refused }
 }
 

@@ -125,7 +125,7 @@ impl Projector {
                 Some(mut current) => {
                     let batch = tokio::select! {
                         biased;
-                        () = &mut shutdown => return Ok(()),
+                        () = &mut shutdown => return current.settle().await.map(drop),
                         batch = current.next(self.settings.batch, IDLE) => batch,
                     };
                     match batch {
@@ -182,6 +182,9 @@ impl Projector {
             let mut session = self.open(Tables::Live(self.read.clone()), &self.settings.name).await?;
             loop {
                 if session.position() >= head && !session.recomputing() {
+                    if session.settle().await? == Step::Moved {
+                        break;
+                    }
                     return Ok(session.position().to_stored());
                 }
                 let wait = if session.position() >= head { Duration::ZERO } else { IDLE };
@@ -194,7 +197,7 @@ impl Projector {
     }
 
     async fn open(&self, tables: Tables, name: &str) -> Result<Session, ProjectorError> {
-        Session::open(self.log.clone(), tables, self.now.clone(), name, self.settings.cache).await
+        Session::open(self.log.clone(), tables, self.now.clone(), name, self.settings.cache, self.settings.batch).await
     }
 }
 

@@ -27,7 +27,8 @@ impl Place {
     fn break_at(&mut self, stored: &Stored, reason: String) {
         let sequence = self.sequence.cast_signed() + 1;
         let position = stored.position.to_stored().cast_signed();
-        self.broken = Some(SetAsideRow { stream: stored.stream.to_string(), position, sequence, reason, since: self.last_recorded_at });
+        self.broken =
+            Some(SetAsideRow { stream: stored.stream.to_string(), position, sequence, reason, since: self.last_recorded_at });
     }
 
     fn passed(&mut self, stored: &Stored) {

@@ -34,7 +34,8 @@ impl Projector {
         checkpoint::number(&next.db, live.generation + 1).await?;
         let name = format!("{}-rebuild", self.settings.name);
         let tables = Tables::Next(next.db.clone());
-        let mut session = Session::open(self.log.clone(), tables, self.now.clone(), &name, self.settings.cache).await?;
+        let mut session =
+            Session::open(self.log.clone(), tables, self.now.clone(), &name, self.settings.cache, self.settings.batch).await?;
         loop {
             let wait = if session.position() < session.head() { crate::IDLE } else { SETTLE };
             let batch = session.next(self.settings.batch, wait).await?;
@@ -45,10 +46,15 @@ impl Projector {
             }
             let so_far = Progress { done: session.position().to_stored(), head: session.head().to_stored() };
             progress(so_far);
-            if at_end && !session.recomputing() {
+            if at_end && !session.recomputing() && session.settle().await? == Step::Applied {
                 match self.read.swap(&next, session.position().to_stored().cast_signed()).await? {
                     Swap::Done => {
-                        tracing::info!(position = so_far.done, generation = session.generation(), "the read models have been rebuilt");
+                        tracing::info!(
+                            position = so_far.done,
+                            generation = session.generation(),
+                            "the read models have been rebuilt"
+                        );
+                        next.end().await;
                         return Ok(so_far);
                     }
                     Swap::Behind => {}

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tact_database::{Db, DbError};
+use tact_domain::Time;
 use tact_domain::envelope::Hash;
 use tact_domain::policy::Policy;
 use tact_event_log::{Batch, EventLog, Follow, Position, StreamId};
 use tact_read_models::checkpoint::{self, Checkpoint};
 use tact_read_models::patients::{self, PatientRow};
 use tact_read_models::{ReadDb, set_aside};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::cache::{Cache, Patient};
@@ -23,6 +25,9 @@ use crate::{Now, ProjectorError};
 
 /// How many patients' rows are computed anew in one transaction when another policy comes into force.
 const PAGE: u32 = 500;
+
+/// After so many events or patients the thread is offered to others.
+const BREATH: usize = 200;
 
 /// The tables that a session writes to.
 #[derive(Debug, Clone)]
@@ -46,7 +51,7 @@ impl Tables {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Step {
-    /// Its rows and the checkpoint are in the database.
+    /// Its rows and the checkpoint are in the database, or on their way; [`Session::settle`] knows.
     Applied,
     /// Somebody else has moved the checkpoint, or the tables have been replaced: nothing was written, and this session is over.
     Moved,
@@ -56,7 +61,10 @@ pub(crate) struct Session {
     tables: Tables,
     now: Now,
     follow: Box<dyn Follow>,
+    /// As it is in the database, or will be when what is being written is there.
     checkpoint: Checkpoint,
+    /// The batch before, on its way into the database while the next one is folded.
+    writing: Option<JoinHandle<Result<Written, DbError>>>,
     network: Network,
     cache: Cache,
     set_aside: HashSet<Uuid>,
@@ -64,6 +72,30 @@ pub(crate) struct Session {
     recompute: Option<Recompute>,
     head: Position,
     worked: bool,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy)]
+enum Written {
+    /// It is in the database.
+    Upto(Position),
+    /// The checkpoint was not where it was expected: nothing was written.
+    Nothing,
+}
+
+/// What a batch comes to, before it is written.
+pub(crate) struct Prepared {
+    rows: Rows,
+    to: Position,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Broken off in the middle, a transaction leaves no trace; and nobody writes for a session that is no more.
+        if let Some(writing) = &self.writing {
+            writing.abort();
+        }
+    }
 }
 
 struct Recompute {
@@ -78,6 +110,7 @@ impl Session {
         now: Now,
         name: &str,
         cache: usize,
+        batch: usize,
     ) -> Result<Self, ProjectorError> {
         let db = tables.db();
         let checkpoint = checkpoint::read(&db).await?;
@@ -93,10 +126,22 @@ impl Session {
             tracing::warn!(streams = set_aside.len(), first = %set_aside[0].stream, "streams are set aside: an event of each cannot be read");
         }
         let follow = log.follow(name, position).await?;
-        Ok(Self { tables, now, follow, checkpoint, network, cache: Cache::new(cache), set_aside: ids, recompute: None, head, worked: false })
+        Ok(Self {
+            tables,
+            now,
+            follow,
+            checkpoint,
+            network,
+            cache: Cache::new(cache, batch),
+            set_aside: ids,
+            writing: None,
+            recompute: None,
+            head,
+            worked: false,
+        })
     }
 
-    /// The position that the rows are true up to.
+    /// The position that the rows are true up to, once everything is settled.
     pub(crate) fn position(&self) -> Position {
         position_of(&self.checkpoint)
     }
@@ -134,28 +179,53 @@ impl Session {
         Ok(batch)
     }
 
-    /// Applies a batch, and one page of what a new policy changes.
+    /// Applies a batch, and one page of what a new policy changes. The batch is folded while the one before it is being written.
     pub(crate) async fn apply(&mut self, batch: Batch) -> Result<Step, ProjectorError> {
-        if let Some(last) = batch.events.last().map(|event| event.position) {
-            if self.apply_events(batch).await? == Step::Moved {
+        if !batch.events.is_empty() {
+            let prepared = self.prepare(batch).await?;
+            if self.settle().await? == Step::Moved {
                 return Ok(Step::Moved);
             }
-            // A hint that costs no event if it is lost.
-            if let Err(error) = self.follow.done(last).await {
-                tracing::debug!(%error, "the log did not hear how far the projector is");
-            }
+            let policy = self.checkpoint.policy.clone();
+            let from = self.checkpoint.clone();
+            self.checkpoint.position = stored(prepared.to);
+            let (tables, now) = (self.tables.clone(), (self.now)());
+            self.writing = Some(tokio::spawn(write(tables, from, prepared, policy, now)));
         }
-        self.worked = true;
         self.apply_policy().await
     }
 
-    async fn apply_events(&mut self, batch: Batch) -> Result<Step, ProjectorError> {
+    /// Waits until what is being written is in the database.
+    pub(crate) async fn settle(&mut self) -> Result<Step, ProjectorError> {
+        let Some(writing) = self.writing.as_mut() else { return Ok(Step::Applied) };
+        let written = writing.await;
+        self.writing = None;
+        match written {
+            Ok(Ok(Written::Upto(position))) => {
+                self.worked = true;
+                // A hint that costs no event if it is lost.
+                if let Err(error) = self.follow.done(position).await {
+                    tracing::debug!(%error, "the log did not hear how far the projector is");
+                }
+                Ok(Step::Applied)
+            }
+            Ok(Ok(Written::Nothing)) => Ok(Step::Moved),
+            Ok(Err(error)) => Err(error.into()),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+
+    /// Folds a batch. Once this has begun, the session must not be used again unless it ends well.
+    pub(crate) async fn prepare(&mut self, batch: Batch) -> Result<Prepared, ProjectorError> {
         let db = self.tables.db();
-        let last = batch.events.last().map_or(self.position(), |event| event.position);
+        let to = batch.events.last().map_or(self.position(), |event| event.position);
         let mut patients = self.load(&db, &batch).await?;
         let mut rows = Rows::default();
         let mut zones = Vec::new();
-        for stored in &batch.events {
+        for (number, stored) in batch.events.iter().enumerate() {
+            if number % BREATH == BREATH - 1 {
+                tokio::task::yield_now().await;
+            }
             match stored.stream {
                 StreamId::Patient(id) => {
                     let Some(patient) = patients.get_mut(&id) else { continue };
@@ -177,26 +247,30 @@ impl Session {
             );
         }
         let policy = self.network.in_force((self.now)());
-        for (id, patient) in &mut patients {
+        for (number, (id, patient)) in patients.iter_mut().enumerate() {
+            if number % BREATH == BREATH - 1 {
+                tokio::task::yield_now().await;
+            }
             rows.patients.push(patient_row(*id, patient));
             self.renew(&mut rows, *id, patient, policy.as_deref());
         }
         // Rows are written in one order, whatever the order in memory: pages stay together and two writers would not lock each other out.
         rows.patients.sort_unstable_by_key(|row| row.patient);
+        if !zones.is_empty() {
+            // What is read now must hold the batch before. If that was too late, so will be this one: its condition is that one's end.
+            let _ = self.settle().await?;
+        }
         for branch in zones {
-            self.renew_branch(&db, &mut rows, &mut patients, &branch, policy.as_deref()).await?;
+            self.renew_branch(&db, &mut rows, &patients, &branch, policy.as_deref()).await?;
         }
-        let to = last.to_stored().cast_signed();
-        if self.write(&db, rows, to, self.checkpoint.policy.clone()).await? == Step::Moved {
-            return Ok(Step::Moved);
-        }
+        // Kept before they are written: whoever reads one of them for the next batch must not see it as it was.
         for (id, patient) in patients {
             if patient.set_aside {
                 self.set_aside.insert(id);
             }
             self.cache.put(id, patient);
         }
-        Ok(Step::Applied)
+        Ok(Prepared { rows, to })
     }
 
     /// The batch's patients as they were before it: from memory, and those that are not there in one go from the database.
@@ -251,7 +325,7 @@ impl Session {
         &mut self,
         db: &Db,
         rows: &mut Rows,
-        touched: &mut HashMap<Uuid, Patient>,
+        touched: &HashMap<Uuid, Patient>,
         branch: &tact_domain::Branch,
         policy: Option<&Policy>,
     ) -> Result<(), DbError> {
@@ -267,9 +341,9 @@ impl Session {
                 }
                 let mut patient = self.patient(row)?;
                 if patient.state.zone().is_none() {
+                    // Read again when it is needed again: these may be more than fit into memory.
                     drop(self.cache.take(id));
                     self.renew(rows, id, &mut patient, policy);
-                    touched.insert(id, patient);
                 }
             }
         }
@@ -277,22 +351,31 @@ impl Session {
 
     /// When another policy is in force than the rows were computed by: computes one page of patients anew.
     async fn apply_policy(&mut self) -> Result<Step, ProjectorError> {
+        if !self.recomputing() {
+            return Ok(Step::Applied);
+        }
+        // The pages that are read must hold what was folded before.
+        if self.settle().await? == Step::Moved {
+            return Ok(Step::Moved);
+        }
         let policy = self.network.in_force((self.now)());
         let version = policy.as_ref().map(|p| p.version.to_string());
         match &self.recompute {
             None if version == self.checkpoint.policy => return Ok(Step::Applied),
             Some(begun) if begun.version == version => {}
             _ => {
-                tracing::info!(policy = version.as_deref().unwrap_or("none"), "a policy came into force: what is due is computed anew");
+                tracing::info!(
+                    policy = version.as_deref().unwrap_or("none"),
+                    "a policy came into force: what is due is computed anew"
+                );
                 self.recompute = Some(Recompute { version: version.clone(), after: Uuid::nil() });
             }
         }
         let after = self.recompute.as_ref().map_or(Uuid::nil(), |r| r.after);
         let db = self.tables.db();
         let page = patients::page(&db, after, PAGE).await?;
-        let position = self.checkpoint.position;
         let Some(last) = page.last().map(|row| row.patient) else {
-            if self.write(&db, Rows::default(), position, version).await? == Step::Moved {
+            if self.write(Rows::default(), version).await? == Step::Moved {
                 return Ok(Step::Moved);
             }
             self.recompute = None;
@@ -310,7 +393,7 @@ impl Session {
                 renewed.push((id, patient));
             }
         }
-        if self.write(&db, rows, position, self.checkpoint.policy.clone()).await? == Step::Moved {
+        if self.write(rows, self.checkpoint.policy.clone()).await? == Step::Moved {
             return Ok(Step::Moved);
         }
         for (id, patient) in renewed {
@@ -320,21 +403,43 @@ impl Session {
         Ok(Step::Applied)
     }
 
-    /// Rows and checkpoint in one transaction, the checkpoint first: whoever is too late waits there and then writes nothing.
-    async fn write(&mut self, db: &Db, rows: Rows, position: i64, policy: Option<String>) -> Result<Step, DbError> {
-        let mut tx = db.begin().await?;
-        if !checkpoint::advance(&mut tx, &self.checkpoint, position, policy.as_deref(), (self.now)()).await? {
-            return Ok(Step::Moved);
+    /// Writes at once what a policy has changed.
+    async fn write(&mut self, rows: Rows, policy: Option<String>) -> Result<Step, DbError> {
+        let prepared = Prepared { rows, to: self.position() };
+        match write(self.tables.clone(), self.checkpoint.clone(), prepared, policy.clone(), (self.now)()).await? {
+            Written::Nothing => Ok(Step::Moved),
+            Written::Upto(_) => {
+                self.worked = true;
+                self.checkpoint.policy = policy;
+                Ok(Step::Applied)
+            }
         }
-        rows.write(&mut tx).await?;
-        tx.commit().await?;
-        self.checkpoint.position = position;
-        self.checkpoint.policy = policy;
-        if let Tables::Live(read) = &self.tables {
-            read.tell(position);
-        }
-        Ok(Step::Applied)
     }
+}
+
+/// Rows and checkpoint in one transaction, the checkpoint first: whoever is too late waits there and then writes nothing.
+async fn write(
+    tables: Tables,
+    from: Checkpoint,
+    prepared: Prepared,
+    policy: Option<String>,
+    now: Time,
+) -> Result<Written, DbError> {
+    let position = stored(prepared.to);
+    let mut tx = tables.db().begin().await?;
+    if !checkpoint::advance(&mut tx, &from, position, policy.as_deref(), now).await? {
+        return Ok(Written::Nothing);
+    }
+    prepared.rows.write(&mut tx).await?;
+    tx.commit().await?;
+    if let Tables::Live(read) = &tables {
+        read.tell(position);
+    }
+    Ok(Written::Upto(prepared.to))
+}
+
+fn stored(position: Position) -> i64 {
+    position.to_stored().cast_signed()
 }
 
 fn position_of(checkpoint: &Checkpoint) -> Position {

@@ -103,9 +103,11 @@ table! {
     }
 }
 
-const OF_PATIENT: &str = "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
+const OF_PATIENT: &str =
+    "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts WHERE patient = $1 ORDER BY time, position";
-const BREACHES: &str = "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
+const BREACHES: &str =
+    "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts
     WHERE breach AND branch = $1 AND time >= $2 AND time < $3 AND position > $4 ORDER BY position LIMIT $5";
 const COUNTS: &str = "SELECT branch, month, purpose, channel, direction, outcome, made, announced, breaches, before_tact
@@ -129,7 +131,14 @@ pub async fn of_patient(db: &Db, patient: Uuid) -> Result<Vec<ContactRow>, DbErr
 ///
 /// # Errors
 /// Whatever keeps the database from it.
-pub async fn breaches(db: &Db, branch: &Branch, from: Time, until: Time, after: i64, limit: u32) -> Result<Vec<ContactRow>, DbError> {
+pub async fn breaches(
+    db: &Db,
+    branch: &Branch,
+    from: Time,
+    until: Time,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<ContactRow>, DbError> {
     all!(db, BREACHES, branch.as_str(), to_millis(from), to_millis(until), after, i64::from(limit))
 }
 

@@ -81,7 +81,7 @@ macro_rules! due_sql {
             "SELECT patient, purpose, about, occasion, at, due_from, due_until, branch, to_announce, policy FROM due
              WHERE branch = $1 AND ",
             $condition,
-            " AND ($3 IS NULL OR purpose = $3)
+            " AND (CAST($3 AS TEXT) IS NULL OR purpose = $3)
              AND (due_from, patient, purpose, about) > ($4, $5, $6, $7)
              ORDER BY due_from, patient, purpose, about LIMIT $8"
         )

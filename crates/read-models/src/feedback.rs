@@ -54,9 +54,11 @@ table! {
     }
 }
 
-const PAGE: &str = "SELECT position, feedback, patient, branch, clinician, score, strengths, weaknesses, words, given_at, month, of_referrer
+const PAGE: &str =
+    "SELECT position, feedback, patient, branch, clinician, score, strengths, weaknesses, words, given_at, month, of_referrer
     FROM feedback WHERE branch = $1 AND of_referrer = $2 AND position > $3 ORDER BY position LIMIT $4";
-const OF_PATIENT: &str = "SELECT position, feedback, patient, branch, clinician, score, strengths, weaknesses, words, given_at, month, of_referrer
+const OF_PATIENT: &str =
+    "SELECT position, feedback, patient, branch, clinician, score, strengths, weaknesses, words, given_at, month, of_referrer
     FROM feedback WHERE patient = $1 ORDER BY position";
 const SCORES: &str = "SELECT branch, clinician, month, count(*) AS given, CAST(sum(score) AS BIGINT) AS score_sum,
     min(score) AS lowest, max(score) AS highest FROM feedback WHERE of_referrer = $1 AND month >= $2 AND month <= $3

@@ -58,7 +58,8 @@ const ONE: &str = "SELECT patient, home_branch, standing, merged_into, reach, re
     FROM patients WHERE patient = $1";
 const PAGE: &str = "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
     FROM patients WHERE patient > $1 ORDER BY patient LIMIT $2";
-const PAGE_OF_BRANCH: &str = "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
+const PAGE_OF_BRANCH: &str =
+    "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
     FROM patients WHERE home_branch = $1 AND patient > $2 ORDER BY patient LIMIT $3";
 const COUNTS: &str = "SELECT home_branch, standing, coalesce(reach, 'normal') AS reach, count(*) AS patients FROM patients
     GROUP BY home_branch, standing, coalesce(reach, 'normal') ORDER BY 1, 2, 3";

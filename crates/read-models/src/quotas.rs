@@ -36,7 +36,8 @@ table! {
 
 const OF_PATIENT: &str = "SELECT patient, purpose, limit_no, about, overall, words, most, counted, room_at, never, branch
     FROM quotas WHERE patient = $1 ORDER BY purpose, limit_no, about";
-const EXHAUSTED: &str = "SELECT patient, purpose, limit_no, about, overall, words, most, counted, room_at, never, branch FROM quotas
+const EXHAUSTED: &str =
+    "SELECT patient, purpose, limit_no, about, overall, words, most, counted, room_at, never, branch FROM quotas
     WHERE branch = $1 AND (purpose = $2 OR (overall AND $3)) AND (never OR room_at > $4) AND patient > $5
     ORDER BY patient, purpose, limit_no, about LIMIT $6";
 const COUNTS: &str = "SELECT branch, purpose, count(DISTINCT patient) AS patients FROM quotas

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smol_str::ToSmolStr;
 use tact_domain::{Actor, Branch, Time};
 use tact_personal::Personal;
 use tact_personal::access::Token;
@@ -144,7 +145,9 @@ impl Caller {
     /// As events record who did it.
     pub fn actor(&self) -> Actor {
         if self.0.roles == [Role::System] {
-            Actor::System(self.0.token.label.as_str().into())
+            // A label is for people and may name one: only a plain word of it may stand in an event.
+            let Token { label, actor, .. } = &self.0.token;
+            Actor::System(crate::fields::word("label", label).unwrap_or_else(|_| actor.to_smolstr()))
         } else {
             Actor::Staff(self.0.token.actor)
         }

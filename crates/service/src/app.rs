@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::control::{Control, in_force};
 use crate::ids::IdKey;
 use crate::problem::Problem;
+use crate::request::writes;
 use crate::transact::{Done, Failure, Transactor};
 
 /// What the services of one process share.
@@ -116,7 +117,7 @@ impl App {
         if caller.covers_all() {
             return Ok(());
         }
-        let known = self.transactor.patient_now(patient).await?;
+        let (_, known) = self.known_patient(patient).await?;
         match known.state.permit(permit) {
             Some(permit) => caller.at(&permit.branch),
             None => Err(Problem::not_found(format!("{permit} is not a permit of this patient"))),
@@ -218,8 +219,24 @@ pub fn serve(app: Arc<App>, routes: OpenApiRouter<Arc<App>>) -> (Router, utoipa:
     (router, document)
 }
 
+/// How long a request may take, its body included. Longer than anything that it may have to wait for: so nobody waits in vain for what hangs.
+pub const REQUEST_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
+
 async fn every_answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let writes = writes(request.method());
+    let mut response = match tokio::time::timeout(REQUEST_WAIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_late) => {
+            tracing::warn!(writes, "a request was given up after {} s", REQUEST_WAIT.as_secs());
+            // What a write has set going may still take effect.
+            let problem = if writes {
+                Problem::in_doubt("it took too long; ask again with the same Idempotency-Key: it is carried out once at most")
+            } else {
+                Problem::unavailable("it took too long; ask again")
+            };
+            problem.retry_after(5).into_response()
+        }
+    };
     if app.clock.is_set()
         && let Ok(value) = HeaderValue::from_str(&app.clock.now().to_rfc3339())
     {

@@ -3,60 +3,70 @@
 //! Everything else is given a moment. A clock can be set for demonstrations and tests; while it is, every answer says so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tact_domain::{Time, to_millis};
 
 /// A source of the present moment, to the millisecond.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(Option<Arc<Setting>>);
 
-#[derive(Debug, Clone)]
-enum Source {
-    Machine,
-    /// Runs with the machine's, so many milliseconds apart.
-    Shifted(Arc<AtomicI64>),
-    /// Stands still until it is moved: milliseconds since 1970.
-    Hand(Arc<AtomicI64>),
+/// A clock that was set: it stands still, or runs with the machine's.
+#[derive(Debug)]
+struct Setting {
+    /// Standing: milliseconds since 1970. Running: milliseconds ahead of the machine's.
+    millis: AtomicI64,
+    running: AtomicBool,
 }
 
 impl Clock {
     /// The machine's clock.
     pub fn machine() -> Self {
-        Self(Source::Machine)
+        Self(None)
     }
 
     /// A clock that reads `now` at this moment and runs on from there (`--now`).
     pub fn starting_at(now: Time) -> Self {
-        let shift = now.timestamp_millis() - machine().timestamp_millis();
-        Self(Source::Shifted(Arc::new(AtomicI64::new(shift))))
+        let clock = Self::by_hand(now);
+        clock.run();
+        clock
     }
 
-    /// A clock that stands still until [`Clock::set`] moves it.
+    /// A clock that stands still until [`Clock::set`] moves it or [`Clock::run`] lets it go.
     pub fn by_hand(now: Time) -> Self {
-        Self(Source::Hand(Arc::new(AtomicI64::new(now.timestamp_millis()))))
+        let millis = AtomicI64::new(now.timestamp_millis());
+        Self(Some(Arc::new(Setting { millis, running: AtomicBool::new(false) })))
     }
 
     /// The present moment.
     pub fn now(&self) -> Time {
-        match &self.0 {
-            Source::Machine => machine(),
-            Source::Shifted(shift) => machine() + chrono::Duration::milliseconds(shift.load(Ordering::Relaxed)),
-            Source::Hand(at) => Time::from_timestamp_millis(at.load(Ordering::Relaxed)).unwrap_or_default(),
+        let Some(setting) = &self.0 else { return machine() };
+        let millis = setting.millis.load(Ordering::Relaxed);
+        if setting.running.load(Ordering::Relaxed) {
+            return machine() + chrono::Duration::milliseconds(millis);
         }
+        Time::from_timestamp_millis(millis).unwrap_or_default()
     }
 
     /// Whether it shows another time than the machine's.
     pub fn is_set(&self) -> bool {
-        !matches!(self.0, Source::Machine)
+        self.0.is_some()
     }
 
     /// Moves a clock that can be moved; the machine's cannot.
     pub fn set(&self, now: Time) {
-        match &self.0 {
-            Source::Machine => {}
-            Source::Shifted(shift) => shift.store(now.timestamp_millis() - machine().timestamp_millis(), Ordering::Relaxed),
-            Source::Hand(at) => at.store(now.timestamp_millis(), Ordering::Relaxed),
+        let Some(setting) = &self.0 else { return };
+        let ahead = if setting.running.load(Ordering::Relaxed) { machine().timestamp_millis() } else { 0 };
+        setting.millis.store(now.timestamp_millis() - ahead, Ordering::Relaxed);
+    }
+
+    /// Lets a clock that stands still run on from where it stands.
+    pub fn run(&self) {
+        let Some(setting) = &self.0 else { return };
+        if !setting.running.load(Ordering::Relaxed) {
+            // Between the two stores it shows a moment near 1970, at which no policy is in force: nothing could be granted.
+            setting.millis.fetch_sub(machine().timestamp_millis(), Ordering::Relaxed);
+            setting.running.store(true, Ordering::Relaxed);
         }
     }
 }

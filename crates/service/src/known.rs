@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tact_domain::patient::Untrue;
 use tact_domain::patient::state::Standing;
+use tact_event_log::LogError;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -32,5 +33,25 @@ impl App {
             }
         }
         Err(Problem::hidden(format!("patient {patient} was merged more than {MERGES} times in a row")))
+    }
+
+    /// The ids under which a person's details may be kept: the patient's, and those of everybody who was merged into them, near or far.
+    ///
+    /// # Errors
+    /// [`LogError`] if the log cannot be read.
+    pub async fn selves(&self, patient: Uuid) -> Result<Vec<Uuid>, LogError> {
+        let mut all = vec![patient];
+        let mut next = 0;
+        while let Some(&id) = all.get(next) {
+            next += 1;
+            for merged in &self.transactor.patient_now(id).await?.state.absorbed {
+                let theirs = self.transactor.patient_now(merged.from).await?.state.standing;
+                // Somebody who was told apart again is somebody else.
+                if matches!(theirs, Standing::Merged { into, .. } if into == id) && !all.contains(&merged.from) {
+                    all.push(merged.from);
+                }
+            }
+        }
+        Ok(all)
     }
 }

@@ -4,10 +4,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tact_domain::patient::admit::admit_ask;
+use tact_domain::patient::admit::{admit_ask, admit_reason};
 use tact_domain::patient::events::Event;
-use tact_domain::patient::{Ask, Decision, State, Untrue, decide};
-use tact_domain::policy::PurposeRule;
+use tact_domain::patient::{Ask, Decision, State, decide};
 use uuid::Uuid;
 
 use crate::control::{Control, in_force};
@@ -40,13 +39,7 @@ fn decided(control: &Control, state: &State, moment: Moment, ask: &Ask, outdated
         return Err(Failure::NoPolicy("the policies were read too long ago".to_owned()));
     };
     let policy = &in_force(&policies, moment.now)?.policy;
-    if let Some(PurposeRule::Allowed(rule)) = policy.purposes.get(&ask.purpose)
-        && rule.reason_required
-        && ask.reason.is_none()
-    {
-        let problem = format!("`{}` needs a reason: say in words what the danger is", ask.purpose);
-        return Err(Failure::Untrue(Untrue::Field { field: "reason", problem }));
-    }
+    admit_reason(policy, ask)?;
     Ok(match decide(state, policy, ask, moment.now, &control.zone(state)) {
         Decision::Permitted(permitted) => Event::Permitted(permitted),
         Decision::Refused(refused) => Event::Refused(refused),

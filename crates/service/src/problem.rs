@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tact_domain::patient::Untrue;
 use tact_event_log::LogError;
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use crate::transact::Failure;
 
@@ -52,6 +53,8 @@ problems! {
     conflict = CONFLICT "conflict" "It contradicts what is there",
     /// The body is too large.
     too_large = PAYLOAD_TOO_LARGE "too_large" "The request is too large",
+    /// The body did not come in time.
+    too_slow = REQUEST_TIMEOUT "too_slow" "The request did not come in time",
     /// The body is not JSON by its content type.
     unsupported = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not supported",
     /// An event of the patient cannot be read.
@@ -129,6 +132,41 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What a problem looks like, for the OpenAPI document. Some kinds have further members; each is named in the detail.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "only its schema is used: the answer itself is put together member by member")]
+struct ProblemSchema {
+    /// `urn:tact:problem:` and the kind.
+    #[schema(rename = "type", example = "urn:tact:problem:untrue")]
+    kind: String,
+    /// The kind in words.
+    title: String,
+    /// The HTTP status, once more.
+    status: u16,
+    /// What is wrong here, and the way out.
+    detail: String,
+    /// The field, parameter or header that it is about, if it is about one.
+    field: Option<String>,
+}
+
+/// Says for every operation of a document what its problems look like: which callers must expect of each, whatever it does.
+pub fn describe(document: &mut OpenApi) {
+    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let problem = |description: &str| ResponseBuilder::new().description(description).content("application/problem+json", content()).build();
+    let schema = <ProblemSchema as utoipa::PartialSchema>::schema();
+    document.components.get_or_insert_default().schemas.insert("Problem".to_owned(), schema);
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses.retain(|status, _| status.starts_with('2'));
+            responses.insert("4XX".to_owned(), problem("The caller can mend it: the request, the right to it, or what it contradicts (RFC 9457).").into());
+            responses.insert("5XX".to_owned(), problem("The caller cannot; whether to ask again, and when, it says (RFC 9457).").into());
+        }
+    }
+}
+
 impl From<Untrue> for Problem {
     fn from(untrue: Untrue) -> Self {
         let detail = untrue.to_string();
@@ -153,7 +191,7 @@ impl From<LogError> for Problem {
                 tracing::error!(%error, "the event log has no room");
                 Self::no_room("nothing was recorded; the operator must make room, then ask again")
             }
-            LogError::Unavailable(_) => {
+            LogError::Unavailable(_) | LogError::InUse(_) => {
                 tracing::warn!(%error, "the event log cannot be reached");
                 Self::unavailable("the event log cannot be reached; nothing was recorded, ask again").retry_after(2)
             }

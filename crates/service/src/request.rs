@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, Method, header, request::Parts};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tact_domain::{Branch, Time, to_millis};
@@ -19,6 +21,12 @@ use crate::transact::Command;
 
 /// The largest body of a request, in bytes: 256 KiB. The largest command is far smaller.
 pub const MAX_BODY: usize = 256 * 1024;
+
+/// How much of a body that is too large is read all the same, and thrown away, in bytes: a client that is cut off while it writes never reads why.
+const MAX_SWALLOWED: usize = 64 * MAX_BODY;
+
+/// How long a client may take to send a body.
+const BODY_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A command: who asks for it, under which `Idempotency-Key`, and what it says.
 #[derive(Debug)]
@@ -112,13 +120,28 @@ fn json_content(parts: &Parts) -> Result<(), Problem> {
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
-    match Limited::new(body, MAX_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::too_large(format!("the body has more than {MAX_BODY} bytes; no command is that long")))
-        }
-        Err(error) => Err(Problem::malformed(format!("the body could not be read: {error}"))),
+    match tokio::time::timeout(BODY_WAIT, collect(body)).await {
+        Ok(read) => read,
+        Err(_late) => Err(Problem::too_slow(format!("the body did not come within {} s; nothing was recorded", BODY_WAIT.as_secs()))),
     }
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+    let (mut kept, mut size) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::malformed(format!("the body could not be read: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        size += data.len();
+        if size <= MAX_BODY {
+            kept.extend_from_slice(&data);
+        } else if size > MAX_SWALLOWED {
+            break;
+        }
+    }
+    if size > MAX_BODY {
+        return Err(Problem::too_large(format!("the body has more than {MAX_BODY} bytes; no command is that long")));
+    }
+    Ok(kept.into())
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -126,6 +149,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Problem::malformed(format!("the body is not UTF-8: byte {} does not belong there", error.valid_up_to())));
+    }
+    // Serde would take a list for the fields in their order, and an empty one for a command that says nothing.
+    if let Some(first) = bytes.iter().find(|b| !b.is_ascii_whitespace())
+        && *first != b'{'
+    {
+        return Err(Problem::malformed("the body is not a JSON object; write the fields between `{` and `}`"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -247,8 +276,25 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(error) => Err(Problem::malformed(format!("path: {}", error.body_text()))),
+            Err(error) => Err(unfit_path(&error)),
         }
+    }
+}
+
+/// Says which part of a path is not what it must be.
+fn unfit_path(error: &PathRejection) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(error) = error else {
+        return Problem::hidden(error);
+    };
+    let cut = |said: &str| said.chars().take(80).collect::<String>();
+    match error.kind() {
+        ErrorKind::DeserializeError { key, value, message } => {
+            Problem::malformed(format!("path: `{key}`: `{}` does not fit: {message}", cut(value))).with("field", key.clone())
+        }
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            Problem::malformed(format!("path: `{key}`: the bytes behind its percent signs are not UTF-8")).with("field", key.clone())
+        }
+        _ => Problem::malformed(format!("path: {}", cut(&error.body_text()))),
     }
 }
 

@@ -151,6 +151,11 @@ impl Patient {
         self.set_aside.as_ref()
     }
 
+    /// Whether an event of this id has been read. Half of the id is compared: enough for ids that are random or keyed hashes.
+    pub fn holds(&self, event: Uuid) -> bool {
+        self.seen.contains(&short(event))
+    }
+
     fn take(&mut self, recorded: &Recorded, position: Position, last_hash: Hash) {
         evolve(&mut self.state, recorded);
         self.note(recorded.envelope.id, position, last_hash);
@@ -276,6 +281,8 @@ impl Transactor {
         let mut sent_by: Option<Uuid> = None;
         let mut parted = Vec::new();
         let mut known = self.patient(target).await?;
+        // What is appended, the log checks. What is refused, nobody would: it must rest on everything that was acknowledged.
+        let mut fresh = false;
         for _ in 0..ATTEMPTS {
             if known.seen.contains(&short(command.event))
                 && let Some(done) = self.repeated(target, command).await?
@@ -311,17 +318,17 @@ impl Transactor {
                 return Err(Failure::SetAside { patient: target, reason: reason.clone() });
             }
             let event = match decide(&known.state, Moment { now, clock, blind: known.set_aside.is_some() }) {
+                Err(Failure::Untrue(_)) if !fresh => {
+                    known = self.catch_up(target, known, Freshness::Latest).await?;
+                    fresh = true;
+                    continue;
+                }
                 Err(Failure::Untrue(Untrue::MergedInto(survivor))) if merges < MERGES => {
                     merges += 1;
-                    // What this service remembers may be an old merge: only the latest word may send a command to another stream.
-                    let latest = self.patient_now(target).await?;
-                    if latest.position == known.position {
-                        sent_by = Some(target);
-                        target = survivor;
-                        known = self.patient_now(target).await?;
-                    } else {
-                        known = latest;
-                    }
+                    sent_by = Some(target);
+                    target = survivor;
+                    known = self.patient_now(target).await?;
+                    fresh = true;
                     continue;
                 }
                 decided => decided?,
@@ -356,7 +363,10 @@ impl Transactor {
                     self.appended(target, known, &recorded, position, last_hash);
                     return Ok(Done { patient: target, recorded, position, repeated: false });
                 }
-                Ok(Append::Conflict) => known = self.catch_up(target, known, Freshness::Latest).await?,
+                Ok(Append::Conflict) => {
+                    known = self.catch_up(target, known, Freshness::Latest).await?;
+                    fresh = true;
+                }
                 Err(error) => {
                     // What this service believes of the patient may be wrong now: the next command reads afresh.
                     self.part(target).pop(&target);
@@ -375,7 +385,10 @@ impl Transactor {
         // What has happened is recorded whatever is known.
         self.run(patient, command, event.is_always_recorded(), |state, moment| {
             let time = command.time.unwrap_or(moment.now);
-            if !moment.blind {
+            if moment.blind {
+                // Nothing is known that it could contradict, but the calendar.
+                tact_domain::patient::admit::admit_time(time, moment.now)?;
+            } else {
                 tact_domain::patient::admit(state, event, time, moment.now)?;
             }
             Ok(event.clone())
@@ -424,6 +437,15 @@ impl Transactor {
         Ok(None)
     }
 
+    /// What this very command has led to, if it was carried out before: for those that change something beside the log first.
+    ///
+    /// # Errors
+    /// [`Failure::KeyReused`] if its key was used for another command, or the log cannot be read.
+    pub async fn carried_out(&self, patient: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
+        let known = self.patient_now(patient).await?;
+        if known.seen.contains(&short(command.event)) { self.repeated(patient, command).await } else { Ok(None) }
+    }
+
     /// The event that this very command has appended before, read from the log.
     async fn repeated(&self, patient: Uuid, command: &Command) -> Result<Option<Done>, Failure> {
         let events = self.log.read_stream(StreamId::Patient(patient), Position::START, Freshness::Latest).await?;
@@ -439,5 +461,49 @@ impl Transactor {
     /// Forgets what is known of a patient; the next command reads their stream from the log.
     pub fn forget(&self, patient: Uuid) {
         self.part(patient).pop(&patient);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tact_domain::patient::events::{AppointmentRef, Booked, Registered};
+    use tact_domain::{AppointmentKind, to_millis};
+    use tact_event_log::MemoryLog;
+
+    use super::*;
+
+    fn command(event: u128) -> Command {
+        // The first halves tell commands apart.
+        let event = Uuid::from_u128(event << 64);
+        Command { event, fingerprint: Some(1), time: None, actor: Actor::System("test".into()), branch: None, cause: None }
+    }
+
+    #[tokio::test]
+    async fn what_another_service_has_recorded_is_not_refused_here() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let now = to_millis("2026-03-02T09:00:00Z".parse().unwrap());
+        let service = || Transactor::new(log.clone(), "test", Clock::by_hand(now), 100);
+        let (one, other) = (service(), service());
+        let (patient, appointment) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let branch: Branch = "north".parse().unwrap();
+        let registered = Registered {
+            home_branch: branch.clone(),
+            time_zone: "Europe/Moscow".into(),
+            language: None,
+            recommended_by: None,
+            guardian: None,
+        };
+        one.record(patient, &command(1), &Event::Registered(registered)).await.unwrap();
+        assert!(other.patient(patient).await.unwrap().state.is_open(), "the other service knows the patient now");
+        let booked = Booked { appointment, branch, kind: AppointmentKind::Checkup, starts_at: now, clinician: None };
+        one.record(patient, &command(2), &Event::Booked(booked)).await.unwrap();
+        let completed = Event::Completed(AppointmentRef { appointment });
+        let done = other.record(patient, &command(3), &completed).await.unwrap();
+        assert!(!done.repeated);
+        // And the other way round: asked again where the answer is not known yet, it is the same answer and not "completed again".
+        let again = one.record(patient, &command(3), &completed).await.unwrap();
+        assert!(again.repeated);
+        let another = one.record(patient, &command(4), &completed).await;
+        assert!(matches!(another, Err(Failure::Untrue(_))), "{another:?}");
     }
 }

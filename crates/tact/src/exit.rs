@@ -16,14 +16,22 @@ pub const MISFIT: u8 = 5;
 /// Another process uses the data folder, or there is no room.
 pub const BUSY: u8 = 6;
 
+/// Settings that do not go together, in words for whoever set them.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub &'static str);
+
 /// The exit code that an error stands for.
 pub fn code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
+        if cause.is::<Usage>() {
+            return USAGE;
+        }
         if let Some(error) = cause.downcast_ref::<LogError>() {
             return match error {
                 LogError::Unavailable(_) | LogError::InDoubt(_) => LOG,
                 LogError::Misfit(_) | LogError::Damaged(_) => MISFIT,
-                LogError::Full(_) => BUSY,
+                LogError::Full(_) | LogError::InUse(_) => BUSY,
                 LogError::TooLarge(_) => FAILED,
             };
         }

@@ -1,6 +1,11 @@
 //! The one binary: server in any of its roles, and client of itself.
 
+pub mod client;
+pub mod demo;
 pub mod exit;
+pub mod import;
+pub mod policy_cli;
+pub mod listener;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;

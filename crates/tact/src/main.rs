@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{exit, projections_cli, token_cli};
+use tact::import::{self, command::ImportCommand};
+use tact::{demo, exit, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,6 +30,14 @@ enum Cmd {
         #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
     },
+    /// Make a sample network from a seed, print the page of its morning, and serve it.
+    Demo(demo::DemoArgs),
+    /// Take in what another system has kept.
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Check a policy, and hold it against written cases.
+    #[command(subcommand)]
+    Policy(policy_cli::PolicyCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -80,6 +89,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         println!("{}", roles::whole_document().to_pretty_json()?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Cmd::Policy(command) = &cli.command {
+        return Ok(policy_cli::run(command));
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -91,8 +103,18 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Cmd::Serve { roles } => {
             let roles = if roles.is_empty() { Role::value_variants().to_vec() } else { roles };
-            serve(&settings, &roles, clock).await?;
+            return serve(&settings, &roles, clock).await;
         }
+        Cmd::Demo(args) => {
+            let made = demo::make(&args, settings.listen).await?;
+            println!("{}", made.page);
+            if !args.exit {
+                made.running.app.clock.run();
+                return until_told(made.running).await;
+            }
+            made.running.stop().await;
+        }
+        Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => {
@@ -101,14 +123,35 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             }
         }
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi => {}
+        Cmd::Openapi | Cmd::Policy(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<()> {
-    let mut running = roles::start(settings, roles, clock).await?;
+/// Rows that cannot be taken do not keep the rest from going in; the account names them.
+async fn import_book(settings: &tact::settings::Settings, clock: Clock, arguments: &import::command::Arguments) -> Result<ExitCode> {
+    let (book, mapping) = match import::command::read_input(arguments) {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let app = roles::open(settings, clock).await?;
+    let stores =
+        import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    import::command::run(arguments, &book, &mapping, stores).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<ExitCode> {
+    let running = roles::start(settings, roles, clock).await?;
     announce(&running);
+    until_told(running).await
+}
+
+/// Serves until a signal comes or a part has failed for good.
+async fn until_told(mut running: roles::Running) -> Result<ExitCode> {
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
@@ -121,7 +164,7 @@ async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock
         _ = tokio::signal::ctrl_c() => std::process::exit(130),
         _ = term.recv() => std::process::exit(143),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn announce(running: &roles::Running) {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use clap::ValueEnum;
 use smol_str::SmolStr;
 use tact_database::Target;
@@ -31,6 +30,8 @@ use tokio::task::JoinHandle;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
+use crate::exit::Usage;
+use crate::listener::{self, Limits};
 use crate::settings::{Settings, Storage, read_secret};
 
 /// A part that a process can play.
@@ -89,12 +90,19 @@ impl Running {
         self.failed.recv().await.unwrap_or_else(|| anyhow::anyhow!("every part has ended"))
     }
 
-    /// Stops: not ready any more, finishes the requests under way, then the rest.
+    /// Stops: not ready any more, finishes the requests under way, then the rest. Ends within a minute, whatever hangs: what is cut off
+    /// then was not acknowledged to anybody.
     pub async fn stop(self) {
         self.stop.send_replace(true);
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a part did not stop in order");
+        let deadline = tokio::time::Instant::now() + Limits::default().drain + Duration::from_secs(10);
+        for mut task in self.tasks {
+            match tokio::time::timeout_at(deadline, &mut task).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a part did not stop in order"),
+                Err(_late) => {
+                    tracing::warn!("cut off a part that had not stopped in time");
+                    task.abort();
+                }
             }
         }
     }
@@ -171,10 +179,13 @@ fn id_key(settings: &Settings) -> Result<IdKey> {
             }
             file
         }
-        (None, Storage::Servers { .. }) => bail!(
-            "`id_key_file` must name a file with the network's secret for ids, the same for every service: make one with \
-             `openssl rand -hex 32`"
-        ),
+        (None, Storage::Servers { .. }) => {
+            return Err(Usage(
+                "`id_key_file` must name a file with the network's secret for ids, the same for every service: make one with \
+                 `openssl rand -hex 32`",
+            )
+            .into());
+        }
     };
     let text = read_secret(&file)?;
     let mut key = [0u8; 32];
@@ -202,10 +213,11 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<Running> {
     let embedded = matches!(settings.storage, Storage::Embedded);
     if embedded && roles.len() < Role::value_variants().len() {
-        bail!(
+        return Err(Usage(
             "the embedded log belongs to one process, which plays all roles: leave `--role` out, or keep the log on JetStream \
-             (`--log jetstream`)"
-        );
+             (`--log jetstream`)",
+        )
+        .into());
     }
     let app = open(settings, clock).await?;
     let mut first_token = None;
@@ -237,21 +249,8 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let router = router(&app, roles, stopped.clone());
-    let mut stopping = stopped;
-    tasks.push(tokio::spawn(async move {
-        let listener = listener.tap_io(|connection| {
-            // Answers are small and waited for.
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection cannot be set up");
-            }
-        });
-        let graceful = async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(graceful).await {
-            tracing::error!(%error, "the listener has failed");
-        }
-    }));
+    // The last one, so that it is stopped last.
+    tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
     Ok(Running { url, first_token, app, stop, tasks, failed })
 }
 
@@ -291,7 +290,9 @@ pub fn document(routes: impl Iterator<Item = OpenApiRouter<Arc<App>>>) -> OpenAp
             document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
         }
     }
-    routes.fold(OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi()), OpenApiRouter::merge)
+    let mut routes = routes.fold(OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi()), OpenApiRouter::merge);
+    tact_service::problem::describe(routes.get_openapi_mut());
+    routes
 }
 
 /// Every route of every role, as the OpenAPI document describes them.

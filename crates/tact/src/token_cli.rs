@@ -8,6 +8,7 @@ use tact_personal::Personal;
 use tact_personal::access::Token;
 use tact_service::access::{Role, new_token, token_hash};
 use tact_service::clock::Clock;
+use tact_service::fields;
 use tact_service::ids::fresh;
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::settings::Settings;
 pub enum TokenCommand {
     /// Make a token and print it, once.
     Create {
-        /// What people call it: a person's or a program's name.
+        /// What people call it: a person's or a program's name. A program's must be one word, since events name it.
         #[arg(long)]
         label: String,
         /// A role; several may be named.
@@ -52,6 +53,9 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
     let personal = Personal::open(&databases(settings)?, settings.wait).await.context("the access tokens cannot be opened")?;
     match command {
         TokenCommand::Create { label, roles, branches, actor: given, expires } => {
+            if roles == [Role::System] && fields::word("label", &label).is_err() {
+                bail!("the label of a system's token stands in every event that the system records, so it must be one word of 1 to 64 of a-z, 0-9, `_` and `-`, such as `telephony`");
+            }
             let token = new_token();
             let now = clock.now();
             let entry = Token {

@@ -2,9 +2,11 @@
 
 use uuid::Uuid;
 
+use super::decide::Ask;
 use super::events::{Event, Separated};
 use super::state::{AppointmentStatus, Fate, Standing, State};
 use crate::Time;
+use crate::policy::Policy;
 
 /// How far ahead of the decision's clock a fact may be dated, since clocks differ: 5 s.
 pub const CLOCK_TOLERANCE: chrono::Duration = chrono::Duration::seconds(5);
@@ -53,12 +55,7 @@ fn field<T>(field: &'static str, problem: impl Into<String>) -> Result<T, Untrue
 /// [`Untrue`] names the field that contradicts what is known, and the way out.
 pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untrue> {
     standing(state, event)?;
-    if time > now + CLOCK_TOLERANCE {
-        return field("time", format!("{time} lies in the future, it is {now}; record what has happened"));
-    }
-    if time < EARLIEST {
-        return field("time", format!("{time} is before 1900"));
-    }
+    admit_time(time, now)?;
     match event {
         Event::ProfileChanged(e) => {
             if e.home_branch.is_none() && e.time_zone.is_none() && e.language.is_none() && e.guardian.is_none() && e.channels.is_none() {
@@ -166,12 +163,39 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
     }
 }
 
+/// Whether anything can have happened at `time`, as seen from `now`.
+///
+/// # Errors
+/// [`Untrue::Field`] names `time`.
+pub fn admit_time(time: Time, now: Time) -> Result<(), Untrue> {
+    if time > now + CLOCK_TOLERANCE {
+        return field("time", format!("{time} lies in the future, it is {now}; record what has happened"));
+    }
+    if time < EARLIEST {
+        return field("time", format!("{time} is before 1900"));
+    }
+    Ok(())
+}
+
 /// Whether anyone may ask for a permit on this stream: the patient must be known. A closed stream answers with a refusal.
 ///
 /// # Errors
 /// [`Untrue::UnknownPatient`]
 pub fn admit_ask(state: &State) -> Result<(), Untrue> {
     if state.standing == Standing::Unknown { Err(Untrue::UnknownPatient) } else { Ok(()) }
+}
+
+/// Whether an ask says why, where the policy demands it.
+///
+/// # Errors
+/// [`Untrue::Field`] if it does not.
+pub fn admit_reason(policy: &Policy, ask: &Ask) -> Result<(), Untrue> {
+    match policy.rule(&ask.purpose) {
+        Some(rule) if rule.reason_required && ask.reason.is_none() => {
+            field("reason", format!("`{}` needs a reason: say in words what the danger is", ask.purpose))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn standing(state: &State, event: &Event) -> Result<(), Untrue> {

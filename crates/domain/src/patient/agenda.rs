@@ -119,8 +119,9 @@ fn room_from(state: &State, purpose: &Purpose, rule: &Rule, occasion: &Occasion,
     Some(room)
 }
 
-/// The channel on which a worklist suggests to make a contact, and what the decision would be now: the patient's preferred channel or, in
-/// the rule's order, the first on which it would be permitted; if none is, the first of them with what stands in the way.
+/// The channel on which a worklist suggests to make a contact, and what the decision would be now. It is the one by which the patient asked to be
+/// called back, or the one that they like best, or the first of the purpose's; it does not change with the hour or with what was tried, since
+/// switching channels is how limits are walked around (P3).
 pub fn suggest(
     state: &State,
     policy: &Policy,
@@ -131,23 +132,10 @@ pub fn suggest(
     zone: &Zone,
 ) -> Option<(Channel, Decision)> {
     let rule = policy.rule(purpose)?;
-    let preferred = state.preferences.preferred_channel.map(|(channel, _)| channel).filter(|c| rule.channels.contains(c));
-    let channels = preferred.into_iter().chain(rule.channels.iter().copied().filter(|c| Some(*c) != preferred));
-    let mut first = None;
-    for channel in channels {
-        let ask = Ask {
-            permit: Uuid::nil(),
-            purpose: purpose.clone(),
-            channel,
-            branch: branch.clone(),
-            about: Some(about),
-            reason: None,
-        };
-        let decision = decide(state, policy, &ask, now, zone);
-        if decision.is_permitted() {
-            return Some((channel, decision));
-        }
-        first = first.or(Some((channel, decision)));
-    }
-    first
+    let asked = state.requests.iter().find(|r| r.id == about && rule.occasion == Some(OccasionKind::CallbackRequest)).map(|r| r.channel);
+    let liked = state.preferences.preferred_channel.map(|(channel, _)| channel);
+    let wished = [asked, liked].into_iter().flatten().find(|channel| rule.channels.contains(channel));
+    let channel = wished.or(rule.channels.first().copied())?;
+    let ask = Ask { permit: Uuid::nil(), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(about), reason: None };
+    Some((channel, decide(state, policy, &ask, now, zone)))
 }

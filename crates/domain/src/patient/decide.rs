@@ -146,10 +146,11 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
         policy: policy.version.clone(),
         basis: Basis {
             limits: found.limits,
-            overrides: rule.overrides.clone(),
+            overrides: rule.lasting_overrides(),
             occasion: found.occasion.as_ref().map(|o| o.used(rule)),
             consent: found.consent,
             announcement: found.announcement,
+            quiet_lifted: found.quiet_lifted,
         },
         rules: RULES,
         zone: zone.used(now),
@@ -181,6 +182,7 @@ struct Found {
     occasion: Option<Occasion>,
     consent: Option<ConsentUsed>,
     announcement: Option<Window>,
+    quiet_lifted: Option<Window>,
     limits: Vec<LimitCount>,
     /// Moments at which something that allows the contact ends.
     caps: Vec<Time>,
@@ -264,6 +266,10 @@ impl Look<'_> {
             }
             Consent::Missing => reasons.push(Reason::new(Code::ConsentMissing)),
             Consent::Withdrawn(since) => {
+                // Whoever withdraws what they never gave is told both.
+                if grants(self.state, &self.ask.purpose, self.ask.channel).next().is_none() {
+                    reasons.push(Reason::new(Code::ConsentMissing));
+                }
                 reasons.push(Reason { since: Some(since), ..Reason::new(Code::ConsentWithdrawn) });
             }
             Consent::Expired(since) => reasons.push(Reason { since: Some(since), ..Reason::new(Code::ConsentExpired) }),
@@ -317,6 +323,7 @@ impl Look<'_> {
             return;
         }
         let quiet = Quiet::of(self.state, self.policy, self.rule, found.occasion.as_ref(), self.zone);
+        found.quiet_lifted = quiet.exempt.iter().copied().find(|w| w.contains(self.now));
         let codes = quiet.codes_at(self.now);
         if codes.is_empty() {
             found.caps.extend(quiet.next_start(self.now, self.now + self.rule.permit_valid_for));
@@ -428,12 +435,13 @@ pub enum Consent<'a> {
     Expired(Time),
 }
 
+fn grants<'a>(state: &'a State, purpose: &Purpose, channel: Channel) -> impl Iterator<Item = &'a Grant> {
+    state.grants.iter().filter(move |g| g.purpose == *purpose && g.channels.contains(&channel))
+}
+
 /// The latest word by its time decides; of two at one moment the withdrawal does (P14).
 pub fn consent<'a>(state: &'a State, purpose: &Purpose, channel: Channel, now: Time) -> Consent<'a> {
-    let grant = state
-        .grants
-        .iter()
-        .filter(|g| g.purpose == *purpose && g.channels.contains(&channel))
+    let grant = grants(state, purpose, channel)
         .max_by_key(|g| (g.time, g.expires_at.is_none(), g.expires_at));
     let withdrawn = state
         .withdrawals

@@ -356,7 +356,7 @@ payload! {
     Basis {
         /// Each limit that was looked at, with its count.
         limits: Vec<LimitCount>,
-        /// What the purpose overrides.
+        /// What the purpose overrides without limit of time.
         overrides: Vec<Override>,
         ;
         /// The occasion.
@@ -365,6 +365,8 @@ payload! {
         consent?: ConsentUsed,
         /// The announcement's window.
         announcement?: Window,
+        /// The span in which quiet hours do not hold, if it was granted inside one: the patient asked for it, or the purpose lifts them for a time.
+        quiet_lifted?: Window,
     }
 }
 payload! {

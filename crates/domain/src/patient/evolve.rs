@@ -33,7 +33,7 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
             state.absorbing = Some(e.from);
             state.absorbing_from = (state.contacts.len(), state.withdrawals.len());
         }
-        Event::Absorbed(e) => absorb(state, e, time),
+        Event::Absorbed(e) => absorb(state, e, time, subject),
         Event::Separated(e) => separate(state, e, time, subject),
         Event::Died(_) => {
             state.deceased = true;
@@ -73,8 +73,18 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
         }),
         Event::Rescheduled(e) => reschedule(state, e, time),
         Event::Cancelled(e) => cancel(state, e, time),
-        Event::Completed(e) => outcome(state, e.appointment, AppointmentStatus::Completed(time)),
-        Event::Missed(e) => outcome(state, e.appointment, AppointmentStatus::Missed(time)),
+        Event::Completed(e) => {
+            if let Some(appointment) = appointment(state, e.appointment) {
+                appointment.status = AppointmentStatus::Completed(time);
+                appointment.clinic_change = None;
+            }
+        }
+        // Whoever was not told of a change may still come at the old time: that word stays owed.
+        Event::Missed(e) => {
+            if let Some(appointment) = appointment(state, e.appointment) {
+                appointment.status = AppointmentStatus::Missed(time);
+            }
+        }
         Event::Requested(e) => {
             state.requests.push(Request { id: e.request, channel: e.channel, time, window: e.window, answered_at: None });
         }
@@ -91,6 +101,7 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
             occasion: e.basis.occasion.clone(),
             consent: e.basis.consent.clone(),
             overrides: e.basis.overrides.clone(),
+            quiet_lifted: e.basis.quiet_lifted,
             offset: e.zone.offset,
             fate: Fate::Open,
         }),
@@ -165,13 +176,13 @@ fn preference(state: &mut State, e: &PreferenceSet, time: Time) {
     newer(&mut state.preferences.preferred_channel, e.preferred_channel, time);
     if newer(&mut state.preferences.quiet_hours, e.quiet_hours, time) {
         state.preferences.absorbed_quiet_hours.retain(|(_, since)| *since > time);
+        if let Some(hours) = e.quiet_hours {
+            cut_at_quiet_hours(state, hours, time);
+        }
     }
     if e.reach == Some(Reach::PatientInitiated) {
         let wish_holds = matches!(state.preferences.reach, Some((Reach::PatientInitiated, _)));
         end_where(state, time, |p| wish_holds && !p.overrides(Override::PatientInitiatedOnly));
-    }
-    if let Some(hours) = e.quiet_hours {
-        cut_at_quiet_hours(state, hours, time);
     }
 }
 
@@ -179,21 +190,26 @@ fn preference(state: &mut State, e: &PreferenceSet, time: Time) {
 /// offset that the permit's own decision used, so that this comes out the same with any time zone database.
 fn cut_at_quiet_hours(state: &mut State, hours: DailyHours, time: Time) {
     for permit in &mut state.permits {
+        let lifted = permit.quiet_lifted.filter(|w| w.contains(time.max(permit.granted_at)));
+        let from = lifted.map_or(time.max(permit.granted_at), |w| w.until);
         if permit.fate != Fate::Open
-            || permit.expires_at <= time
+            || permit.expires_at <= from
             || !permit.channel.uses_number()
             || permit.overrides(Override::QuietHours)
         {
             continue;
         }
         let offset = chrono::Duration::seconds(permit.offset.into());
-        let local = (time + offset).naive_utc();
+        let local = (from + offset).naive_utc();
         if hours.contains(local.time()) {
-            permit.fate = Fate::Ended(time);
+            match lifted {
+                Some(_) => permit.expires_at = from,
+                None => permit.fate = Fate::Ended(from),
+            }
             continue;
         }
         let today = local.date().and_time(hours.from).and_utc() - offset;
-        let begins = if today > time { today } else { today + chrono::Duration::days(1) };
+        let begins = if today > from { today } else { today + chrono::Duration::days(1) };
         permit.expires_at = permit.expires_at.min(begins);
     }
 }
@@ -237,13 +253,6 @@ fn cancel(state: &mut State, e: &Cancelled, time: Time) {
     };
 }
 
-fn outcome(state: &mut State, id: Uuid, status: AppointmentStatus) {
-    if let Some(appointment) = appointment(state, id) {
-        appointment.status = status;
-        appointment.clinic_change = None;
-    }
-}
-
 fn made(state: &mut State, e: &Made, time: Time) {
     let mut contact = Contact {
         id: e.contact,
@@ -259,6 +268,8 @@ fn made(state: &mut State, e: &Made, time: Time) {
         breach: false,
     };
     match e.direction {
+        // A call of theirs that we missed answers nothing.
+        Direction::Inbound if !e.outcome.is_reached() => {}
         Direction::Inbound => {
             for request in state.requests.iter_mut().filter(|r| r.time <= time) {
                 request.answered_at.get_or_insert(time);
@@ -292,7 +303,7 @@ fn uses_permit(contact: &mut Contact, permits: &mut [Permit]) -> bool {
     true
 }
 
-fn absorb(state: &mut State, e: &Absorbed, time: Time) {
+fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {
     let facts = &e.facts;
     let ids = facts.appointments.iter().map(|a| a.id);
     let ids = ids.chain(facts.requests.iter().map(|r| r.id)).chain(facts.referrals.iter().map(|r| r.id));
@@ -305,11 +316,14 @@ fn absorb(state: &mut State, e: &Absorbed, time: Time) {
         time,
         facts: ids.collect(),
         documents: facts.grants.iter().map(|g| g.document).collect(),
+        announcements: facts.announcements.clone(),
         permits: facts.permits.iter().map(|p| p.id).collect(),
         contacts_before,
         withdrawals_before,
     });
     take_in(state, facts);
+    // Nobody recommends the network to themselves.
+    state.recommendations.retain(|r| r.recommended.to_string() != subject);
     if state.absorbing == Some(e.from) {
         state.absorbing = None;
     }
@@ -326,6 +340,12 @@ fn take_in(state: &mut State, facts: &Carried) {
     }
     add(&mut state.contacts, &facts.contacts, |a, b| a.id == b.id);
     add(&mut state.permits, &facts.permits, |a, b| a.id == b.id);
+    // The outcome of what began on one stream may have been recorded on the other.
+    for contact in &facts.contacts {
+        if let Some(permit) = state.permits.iter_mut().find(|p| Some(p.id) == contact.permit) {
+            permit.fate = Fate::Used { contact: contact.id };
+        }
+    }
     add(&mut state.grants, &facts.grants, |a, b| a == b);
     add(&mut state.withdrawals, &facts.withdrawals, |a, b| a == b);
     add(&mut state.appointments, &facts.appointments, |a, b| a.id == b.id);
@@ -384,8 +404,16 @@ fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
         state.absorbing = None;
         // Nothing of theirs had come yet, and nothing may come any more.
         let (contacts_before, withdrawals_before) = state.absorbing_from;
-        let (facts, documents, permits) = (Vec::new(), Vec::new(), Vec::new());
-        state.parted.push(AbsorbedPatient { from: e.from, time, facts, documents, permits, contacts_before, withdrawals_before });
+        state.parted.push(AbsorbedPatient {
+            from: e.from,
+            time,
+            facts: Vec::new(),
+            documents: Vec::new(),
+            announcements: Vec::new(),
+            permits: Vec::new(),
+            contacts_before,
+            withdrawals_before,
+        });
     }
     if let Some(at) = state.absorbed.iter().position(|a| a.from == e.from) {
         let gone = state.absorbed.remove(at);
@@ -394,6 +422,8 @@ fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
         state.referrals.retain(|r| !gone.facts.contains(&r.id));
         state.recommendations.retain(|r| !gone.facts.contains(&r.recommended));
         state.grants.retain(|g| !gone.documents.contains(&g.document));
+        state.announcements.retain(|a| !gone.announcements.contains(a));
+        // What began under them ends on the other stream; the contacts that were made count on both.
         state.permits.retain(|p| matches!(p.fate, Fate::Used { .. }) || !gone.permits.contains(&p.id));
         state.parted.push(gone);
     }

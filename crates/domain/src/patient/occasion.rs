@@ -72,6 +72,8 @@ pub fn occasions(state: &State, kind: OccasionKind) -> Vec<Occasion> {
         OccasionKind::Referrer => state
             .recommendations
             .iter()
+            // Somebody who has turned out to be the same person.
+            .filter(|r| state.absorbed.iter().all(|a| a.from != r.recommended))
             .max_by_key(|r| (r.time, r.recommended))
             .map(|r| plain(r.recommended, r.time))
             .into_iter()

@@ -61,6 +61,15 @@ pub fn pending(patient: Uuid, survivor: Uuid, merged_at: Time) -> Reaction {
 }
 
 impl Reaction {
+    /// The same for whoever the target goes on as, if it was merged: what is to be recorded of it is recorded there.
+    #[must_use]
+    pub fn redirected(self, target: &State) -> Option<Self> {
+        match (self.step, target.standing) {
+            (Step::Credit, Standing::Merged { into, .. }) if into != self.target => Some(Self { target: into, ..self }),
+            _ => None,
+        }
+    }
+
     /// What to append, given both streams as they are now.
     pub fn outcome(&self, target: &State, source: &State) -> Outcome {
         match self.step {

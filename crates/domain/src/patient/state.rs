@@ -235,6 +235,9 @@ fact! {
         consent: Option<ConsentUsed>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         overrides: Vec<Override>,
+        /// When it was granted inside one: the span in which quiet hours do not hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quiet_lifted: Option<Window>,
         /// The offset from UTC at its granting, in seconds east: what was local time then.
         offset: i32,
         fate: Fate,
@@ -356,7 +359,7 @@ fact! {
     }
 }
 fact! {
-    /// A patient who was merged into this one, and the ids of the facts that came along.
+    /// A patient who was merged into this one, and what came along and leaves with them again: ids of facts, documents, announcements.
     AbsorbedPatient {
         from: Uuid,
         time: Time,
@@ -364,6 +367,8 @@ fact! {
         facts: Vec<Uuid>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         documents: Vec<Uuid>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        announcements: Vec<Announcement>,
         /// The permits that came along: their outcomes are recorded here only as long as both are one.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         permits: Vec<Uuid>,

@@ -242,6 +242,12 @@ impl Rule {
     pub fn overrides(&self, what: Override) -> bool {
         self.overrides.contains(&what) || self.overrides.contains(&Override::Everything)
     }
+
+    /// What it overrides for as long as the contact lasts: not what it lifts only for a time.
+    pub fn lasting_overrides(&self) -> Vec<Override> {
+        let for_a_time = |what: Override| what == Override::QuietHours && self.quiet_hours_override_for.is_some();
+        self.overrides.iter().copied().filter(|what| !for_a_time(*what)).collect()
+    }
 }
 
 impl Policy {

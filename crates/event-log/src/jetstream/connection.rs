@@ -131,6 +131,9 @@ impl Link {
     pub(super) async fn ask_until(&self, operation: &str, request: &Value, deadline: Instant) -> Result<Value, ApiError> {
         let mut backoff = Backoff::until(deadline);
         loop {
+            if !self.is_up(deadline).await {
+                return Err(ApiError::Silent("not connected".to_owned()));
+            }
             match self.ask(operation, request).await {
                 Err(ApiError::Refused(refusal)) if !passing(refusal.err_code) => return Err(ApiError::Refused(refusal)),
                 Err(error) if !backoff.pause().await => return Err(error),
@@ -153,11 +156,13 @@ impl Link {
         })
     }
 
-    /// Waits until the connection is up; false if it is not at `deadline`.
+    /// Waits until the connection is up; false if it is not at `deadline`, or does not come back within `answer_wait`: an election keeps
+    /// answers waiting, but a cluster always has a server to connect to.
     pub(super) async fn is_up(&self, deadline: Instant) -> bool {
         if self.health.borrow().up {
             return true;
         }
+        let deadline = deadline.min(Instant::now() + self.config.answer_wait);
         let mut health = self.health.clone();
         matches!(tokio::time::timeout_at(deadline, health.wait_for(|health| health.up)).await, Ok(Ok(_)))
     }

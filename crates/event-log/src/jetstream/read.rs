@@ -68,8 +68,12 @@ pub(super) async fn last(link: &Link, subject: &str) -> Result<Option<Found>, Lo
 }
 
 async fn from_leader(link: &Link, what: impl Fn(RawMessageBuilder) -> RawMessageBuilder) -> Result<Option<Found>, LogError> {
-    let mut backoff = Backoff::until(link.deadline());
+    let deadline = link.deadline();
+    let mut backoff = Backoff::until(deadline);
     loop {
+        if !link.is_up(deadline).await {
+            return Err(LogError::Unavailable("not connected".to_owned()));
+        }
         match what(link.leader.raw_message_builder()).send().await {
             Ok(StreamMessage { subject, sequence, headers, payload, .. }) => {
                 return Ok(Some(Found::new(link, &subject, sequence, Some(&headers), payload)));
@@ -92,8 +96,12 @@ pub(super) async fn stream(link: &Link, stream: StreamId, after: Position, fresh
         },
     };
     let mut events: Vec<Stored> = Vec::new();
-    let mut backoff = Backoff::until(link.deadline());
+    let deadline = link.deadline();
+    let mut backoff = Backoff::until(deadline);
     loop {
+        if !link.is_up(deadline).await {
+            return Err(LogError::Unavailable("not connected".to_owned()));
+        }
         let reached = events.last().map_or(after, |event| event.position);
         match batch(link, &subject, reached).await {
             Ok((found, more)) => {

@@ -1,0 +1,144 @@
+//! What a row of a book says: which facts, when, and under which ids. Pure: the same row gives the same facts, whatever is recorded already.
+
+use chrono::Duration;
+use tact_domain::patient::events::{AppointmentRef, Booked, Event, Made, Registered};
+use tact_domain::zone::local_to_utc;
+use tact_domain::{Direction, Time};
+use tact_service::ids::IdKey;
+use uuid::Uuid;
+
+use super::book::{Book, Fate, Row};
+use super::mapping::{ContactColumn, Mapping};
+
+/// One thing that a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    Booked,
+    /// One of the mapping's contacts.
+    Contact(u8),
+    Completed,
+    Missed,
+}
+
+impl What {
+    /// Every type of event that a book can lead to, in the order of an account.
+    pub(super) const KINDS: [&str; 5] =
+        ["patient.registered", "appointment.booked", "contact.made", "appointment.completed", "appointment.missed"];
+
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Booked => "appointment.booked",
+            Self::Contact(_) => "contact.made",
+            Self::Completed => "appointment.completed",
+            Self::Missed => "appointment.missed",
+        }
+    }
+}
+
+/// A fact of a row. Sorted, a patient's facts stand in the order in which they happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fact {
+    pub(super) time: Time,
+    /// The row: an index into the book's.
+    pub(super) row: u32,
+    pub(super) what: What,
+}
+
+/// The ids of what a book tells of, derived from the ids that it uses itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ids<'k> {
+    pub(super) keys: &'k IdKey,
+    pub(super) system: &'k str,
+}
+
+impl Ids<'_> {
+    fn derive(&self, what: &str, id: &str, number: u8) -> Uuid {
+        self.keys.derive(&[b"import", self.system.as_bytes(), what.as_bytes(), id.as_bytes(), &[number]])
+    }
+
+    pub(super) fn patient(&self, id: &str) -> Uuid {
+        self.derive("patient", id, 0)
+    }
+
+    pub(super) fn registration(&self, id: &str) -> Uuid {
+        self.derive("event patient.registered", id, 0)
+    }
+
+    pub(super) fn branch(&self, code: &str) -> Uuid {
+        self.derive("event branch.listed", code, 0)
+    }
+
+    /// The id of the event that records a fact.
+    pub(super) fn event(&self, row: &Row, what: What) -> Uuid {
+        match what {
+            // One outcome to a row: a book that changed its mind adds no second one.
+            What::Completed | What::Missed => self.derive("event appointment outcome", &row.appointment, 0),
+            What::Booked => self.derive("event appointment.booked", &row.appointment, 0),
+            What::Contact(number) => self.derive("event contact.made", &row.appointment, number),
+        }
+    }
+}
+
+/// What a row says, at most one booking, its contacts and one outcome.
+pub(super) fn facts(index: u32, row: &Row, mapping: &Mapping) -> impl Iterator<Item = Fact> {
+    let fact = move |time, what| Fact { time, row: index, what };
+    let contacts = (0u8..).zip(&mapping.contacts).filter(|(bit, _)| row.contacts & (1 << bit) != 0);
+    let contacts = contacts.map(move |(bit, contact)| fact(contact_time(row, contact, mapping), What::Contact(bit)));
+    let outcome = match row.fate {
+        Fate::Open => None,
+        Fate::Completed => Some(What::Completed),
+        Fate::Missed => Some(What::Missed),
+    };
+    // A booking made during the day of the visit may be later than the hour that the mapping states.
+    let outcome = outcome.map(|what| fact(row.starts_at.max(row.booked_at), what));
+    std::iter::once(fact(row.booked_at, What::Booked)).chain(contacts).chain(outcome)
+}
+
+/// So many days before the visit at the stated hour, by the local calendar; never before the booking.
+fn contact_time(row: &Row, contact: &ContactColumn, mapping: &Mapping) -> Time {
+    let day = row.starts_at.with_timezone(&mapping.time_zone).date_naive() - Duration::days(contact.days_before.into());
+    local_to_utc(mapping.time_zone, day.and_time(contact.at)).max(row.booked_at)
+}
+
+/// The event that records a fact.
+pub(super) fn event(fact: Fact, book: &Book, mapping: &Mapping, ids: &Ids<'_>) -> Event {
+    let row = &book.rows[fact.row as usize];
+    let appointment = ids.derive("appointment", &row.appointment, 0);
+    let branch = &book.branches[usize::from(row.branch)].0;
+    match fact.what {
+        What::Booked => Event::Booked(Booked {
+            appointment,
+            branch: branch.clone(),
+            kind: mapping.kind,
+            starts_at: row.starts_at,
+            clinician: None,
+        }),
+        What::Completed => Event::Completed(AppointmentRef { appointment }),
+        What::Missed => Event::Missed(AppointmentRef { appointment }),
+        What::Contact(number) => {
+            let contact = &mapping.contacts[usize::from(number)];
+            Event::Made(Made {
+                contact: ids.derive("contact", &row.appointment, number),
+                direction: Direction::Outbound,
+                purpose: contact.purpose.clone(),
+                channel: contact.channel,
+                branch: branch.clone(),
+                outcome: contact.outcome,
+                permit: None,
+                about: Some(appointment),
+                note: None,
+            })
+        }
+    }
+}
+
+/// The event that makes a patient known. The home branch is that of the first row.
+pub(super) fn registration(first: &Row, book: &Book, mapping: &Mapping) -> Event {
+    Event::Registered(Registered {
+        home_branch: book.branches[usize::from(first.branch)].0.clone(),
+        time_zone: mapping.time_zone.name().into(),
+        language: None,
+        recommended_by: None,
+        guardian: None,
+    })
+}

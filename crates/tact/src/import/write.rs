@@ -1,0 +1,398 @@
+//! Records a book: patient by patient in the order in which things happened, many patients at once, through the transact loop.
+//!
+//! Every id comes from the book's own, so that whatever is there already is known again: a run that broke off is taken up where it
+//! stopped. The link from the book's id of a patient is written before the patient's first event, so that whoever has none has no events.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use futures::StreamExt;
+use indicatif::ProgressBar;
+use smol_str::ToSmolStr;
+use tact_domain::control::{BranchListed, DirectoryEvent};
+use tact_domain::patient::state::Standing;
+use tact_domain::patient::{Event, State, Untrue, admit, evolve};
+use tact_domain::{Actor, Branch, Envelope, Recorded, Time};
+use tact_event_log::LogError;
+use tact_personal::{Details, ExternalId, Link, NewPerson, Personal, Put};
+use tact_service::control::Control;
+use tact_service::ids::IdKey;
+use tact_service::transact::{Command, Failure, Patient, Transactor};
+use uuid::Uuid;
+
+use super::account::{Account, Refusal};
+use super::book::Book;
+use super::facts::{self, Fact, Ids, What};
+use super::mapping::Mapping;
+
+/// Patients that are recorded at the same time.
+const AT_ONCE: usize = 512;
+/// Patients whose links are written in one transaction.
+const CHUNK: usize = 4096;
+/// Links that are read at once.
+const LINKS: u32 = 10_000;
+/// How often an append whose fate is not known is asked for again.
+const ATTEMPTS: usize = 5;
+
+/// Where a book goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stores<'a> {
+    /// Decides and appends; also the clock.
+    pub transactor: &'a Transactor,
+    /// The directory.
+    pub control: &'a Control,
+    /// The personal data store.
+    pub personal: &'a Personal,
+    /// Makes ids.
+    pub keys: &'a IdKey,
+}
+
+/// Records everything in the book that is not later than the clock, or says what would be recorded.
+///
+/// # Errors
+/// A database or the log that could not do it. What was recorded until then stays; a second run goes on from there.
+pub async fn write(
+    stores: Stores<'_>,
+    book: &Book,
+    mapping: &Mapping,
+    dry_run: bool,
+    progress: &ProgressBar,
+) -> anyhow::Result<Account> {
+    let clock = stores.transactor.clock().now();
+    let ids = Ids { keys: stores.keys, system: &mapping.system };
+    let run = Run { stores, book, mapping, dry_run, clock, ids };
+    let mut account = Account::new(dry_run, clock, book.read);
+    account.refusals = book.refused.clone();
+    run.branches(&mut account).await?;
+    let linked = run.linked().await?;
+    let mut plans = run.plans();
+    progress.set_length(plans.len() as u64);
+    let mut rows = vec![RowFate::default(); book.rows.len()];
+    for chunk in plans.chunks_mut(CHUNK) {
+        let erased = run.link(chunk, &linked).await?;
+        let mut done = futures::stream::iter(chunk.iter())
+            .map(|plan| run.patient(plan, linked.contains(&plan.patient), erased.contains(&plan.patient)))
+            .buffer_unordered(AT_ONCE);
+        while let Some(written) = done.next().await {
+            run.enter(written?, &mut account, &mut rows);
+            progress.inc(1);
+        }
+    }
+    for (row, fate) in book.rows.iter().zip(rows) {
+        let count = &mut account.rows;
+        match fate.refused {
+            Some((column, reason)) => account.refusals.push(Refusal { line: row.line, column, reason }),
+            None if fate.recorded => count.recorded += 1,
+            None if fate.there => count.there += 1,
+            None => count.later += 1,
+        }
+        account.unfinished += u64::from(fate.later && (fate.recorded || fate.there));
+    }
+    account.refusals.sort();
+    account.rows.refused = account.refusals.len() as u64;
+    progress.finish_and_clear();
+    if !account.balances() {
+        bail!("the account does not balance: {account:?}");
+    }
+    Ok(account)
+}
+
+/// What has become of a row.
+#[derive(Debug, Clone, Default)]
+struct RowFate {
+    recorded: bool,
+    there: bool,
+    later: bool,
+    refused: Option<(Option<(usize, String)>, String)>,
+}
+
+/// What a book says of one patient.
+struct Plan {
+    /// An index into the book's patients.
+    index: usize,
+    patient: Uuid,
+    /// Everything that is not later than the clock, in time order.
+    facts: Vec<Fact>,
+    later: Vec<Fact>,
+}
+
+/// What has become of a fact.
+enum Became {
+    Recorded,
+    There,
+    Refused(String),
+}
+
+/// What has become of a plan.
+struct Written<'p> {
+    plan: &'p Plan,
+    /// `None`: there is nothing to register the patient for yet.
+    registration: Option<Became>,
+    facts: Vec<Became>,
+}
+
+struct Run<'a> {
+    stores: Stores<'a>,
+    book: &'a Book,
+    mapping: &'a Mapping,
+    dry_run: bool,
+    clock: Time,
+    ids: Ids<'a>,
+}
+
+impl Run<'_> {
+    /// Lists the branches at which something has happened by now, unless they are listed.
+    async fn branches(&self, account: &mut Account) -> anyhow::Result<()> {
+        self.stores.control.refresh().await.context("the directory cannot be read")?;
+        let known = self.stores.control.directory();
+        let used: HashSet<u16> = self.book.rows.iter().filter(|row| row.booked_at <= self.clock).map(|row| row.branch).collect();
+        for (index, (code, name)) in (0u16..).zip(&self.book.branches) {
+            if known.branches.contains_key(code) {
+                account.branches.there += 1;
+            } else if !used.contains(&index) {
+                account.branches.later += 1;
+            } else {
+                account.branches.recorded += 1;
+                if !self.dry_run {
+                    self.list(code, name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&self, code: &Branch, name: &str) -> anyhow::Result<()> {
+        let branch = BranchListed {
+            branch: code.clone(),
+            name: name.to_owned(),
+            time_zone: self.mapping.time_zone.name().into(),
+            place: None,
+            hours: Default::default(),
+            services: Vec::new(),
+        };
+        let command = self.command(self.ids.branch(code.as_str()), self.clock, None);
+        let listed = self.stores.control.note(&command, DirectoryEvent::BranchListed(branch)).await;
+        listed.map(|_| ()).with_context(|| format!("branch `{code}` cannot be listed"))
+    }
+
+    fn command(&self, event: Uuid, time: Time, branch: Option<&Branch>) -> Command {
+        let actor = Actor::System("import".into());
+        Command { event, fingerprint: None, time: Some(time), actor, branch: branch.cloned(), cause: None }
+    }
+
+    /// The patients whom an earlier run has linked.
+    async fn linked(&self) -> anyhow::Result<HashSet<Uuid>> {
+        let mut linked = HashSet::new();
+        let mut after = String::new();
+        loop {
+            let page = self.stores.personal.external_ids_of(&self.mapping.system, &after, LINKS).await;
+            let page = page.context("the personal data store cannot be read")?;
+            let Some(last) = page.last() else { return Ok(linked) };
+            after = last.value.clone();
+            linked.extend(page.iter().map(|link| link.patient));
+        }
+    }
+
+    fn plans(&self) -> Vec<Plan> {
+        let patients = self.book.patients.iter().enumerate();
+        let mut plans: Vec<Plan> = patients
+            .map(|(index, id)| Plan { index, patient: self.ids.patient(id), facts: Vec::new(), later: Vec::new() })
+            .collect();
+        for (index, row) in (0u32..).zip(&self.book.rows) {
+            let plan = &mut plans[row.patient as usize];
+            for fact in facts::facts(index, row, self.mapping) {
+                // An outcome without its booking cannot be: a row whose booking is later waits as a whole.
+                let later = fact.time > self.clock || row.booked_at > self.clock;
+                if later { plan.later.push(fact) } else { plan.facts.push(fact) }
+            }
+        }
+        plans.iter_mut().for_each(|plan| plan.facts.sort_unstable());
+        plans
+    }
+
+    /// Links the chunk's patients who are new. Those who have been erased stay so, and are named.
+    async fn link(&self, plans: &[Plan], linked: &HashSet<Uuid>) -> anyhow::Result<HashSet<Uuid>> {
+        let new: Vec<&Plan> = plans.iter().filter(|plan| !plan.facts.is_empty() && !linked.contains(&plan.patient)).collect();
+        if new.is_empty() || self.dry_run {
+            return Ok(HashSet::new());
+        }
+        let personal = self.stores.personal;
+        let people: Vec<_> = new.iter().map(|plan| self.person(plan)).collect();
+        let links = new.iter().map(|plan| ExternalId {
+            system: self.mapping.system.to_string(),
+            value: self.book.patients[plan.index].to_string(),
+            patient: plan.patient,
+        });
+        let links: Vec<_> = links.collect();
+        if personal.register_new(&people, links.clone()).await.is_ok() {
+            return Ok(HashSet::new());
+        }
+        // Somebody of them is there: erased, or written by another import at this moment. One by one it can be told.
+        let mut erased = HashSet::new();
+        for (person, link) in people.iter().zip(links) {
+            let put = personal.register(person).await.context("the personal data store cannot be written")?;
+            if put == Put::Erased {
+                erased.insert(person.patient);
+                continue;
+            }
+            match personal
+                .link(&link.system, &link.value, link.patient)
+                .await
+                .context("the personal data store cannot be written")?
+            {
+                Link::Done => {}
+                Link::Erased => {
+                    erased.insert(person.patient);
+                }
+                Link::Other(other) => bail!(
+                    "an id of `{}` in the book already leads to patient {other}, whom this book did not bring; unlink it, or give the mapping \
+                     another `system`",
+                    link.system
+                ),
+            }
+        }
+        Ok(erased)
+    }
+
+    fn person(&self, plan: &Plan) -> NewPerson {
+        let command = self.ids.keys.fingerprint(&[b"import", plan.patient.as_bytes()]);
+        NewPerson { patient: plan.patient, command, details: Details::default() }
+    }
+
+    async fn patient<'p>(&self, plan: &'p Plan, linked: bool, erased: bool) -> anyhow::Result<Written<'p>> {
+        let Some(first) = plan.facts.first() else { return Ok(Written { plan, registration: None, facts: Vec::new() }) };
+        let known = if linked || self.dry_run { self.stores.transactor.patient_now(plan.patient).await? } else { Arc::default() };
+        if erased || known.state.standing == Standing::Erased {
+            let refused = || Became::Refused("the patient was erased, and stays so".to_owned());
+            return Ok(Written { plan, registration: Some(refused()), facts: plan.facts.iter().map(|_| refused()).collect() });
+        }
+        let mut hand = Hand { run: self, patient: plan.patient, state: self.dry_run.then(|| known.state.clone()) };
+        let registration = if known.state.standing == Standing::Unknown {
+            let id = &self.book.patients[plan.index];
+            let row = &self.book.rows[plan.facts.iter().map(|fact| fact.row).min().unwrap_or(first.row) as usize];
+            let command =
+                self.command(self.ids.registration(id), first.time, Some(&self.book.branches[usize::from(row.branch)].0));
+            hand.record(&command, facts::registration(row, self.book, self.mapping)).await?
+        } else {
+            Became::There
+        };
+        let mut unbooked = HashSet::new();
+        let mut became = Vec::with_capacity(plan.facts.len());
+        for fact in &plan.facts {
+            let one = self.fact(*fact, &known, &mut hand, unbooked.contains(&fact.row)).await?;
+            if fact.what == What::Booked && matches!(one, Became::Refused(_)) {
+                unbooked.insert(fact.row);
+            }
+            became.push(one);
+        }
+        Ok(Written { plan, registration: Some(registration), facts: became })
+    }
+
+    async fn fact(&self, fact: Fact, known: &Patient, hand: &mut Hand<'_, '_>, unbooked: bool) -> anyhow::Result<Became> {
+        if unbooked {
+            return Ok(Became::Refused("its booking was refused".to_owned()));
+        }
+        let row = &self.book.rows[fact.row as usize];
+        let id = self.ids.event(row, fact.what);
+        if known.holds(id) {
+            return Ok(Became::There);
+        }
+        let command = self.command(id, fact.time, Some(&self.book.branches[usize::from(row.branch)].0));
+        hand.record(&command, facts::event(fact, self.book, self.mapping, &self.ids)).await
+    }
+
+    fn enter(&self, written: Written<'_>, account: &mut Account, rows: &mut [RowFate]) {
+        let plan = written.plan;
+        let registered = account.events.entry("patient.registered").or_default();
+        let (patients, registered) = (&mut account.patients, registered);
+        for count in [patients, registered] {
+            match &written.registration {
+                None => count.later += 1,
+                Some(Became::Recorded) => count.recorded += 1,
+                Some(Became::There) => count.there += 1,
+                Some(Became::Refused(_)) => count.refused += 1,
+            }
+        }
+        for (fact, became) in plan.facts.iter().zip(written.facts) {
+            let count = account.events.entry(fact.what.kind()).or_default();
+            let row = &mut rows[fact.row as usize];
+            match became {
+                Became::Recorded => (count.recorded, row.recorded) = (count.recorded + 1, true),
+                Became::There => (count.there, row.there) = (count.there + 1, true),
+                Became::Refused(reason) => {
+                    count.refused += 1;
+                    let column = match fact.what {
+                        What::Booked => Some(self.book.booked_column.clone()),
+                        What::Completed | What::Missed => self.book.outcome_column.clone(),
+                        What::Contact(_) => None,
+                    };
+                    row.refused.get_or_insert((column, reason));
+                }
+            }
+        }
+        for fact in &plan.later {
+            account.events.entry(fact.what.kind()).or_default().later += 1;
+            rows[fact.row as usize].later = true;
+        }
+    }
+}
+
+/// Records for one patient, or only looks at what would come of it.
+struct Hand<'r, 'a> {
+    run: &'r Run<'a>,
+    patient: Uuid,
+    /// In a dry run: the patient as they would be by now.
+    state: Option<State>,
+}
+
+impl Hand<'_, '_> {
+    async fn record(&mut self, command: &Command, event: Event) -> anyhow::Result<Became> {
+        if let Some(state) = &mut self.state {
+            return Ok(pretend(state, self.patient, command, event, self.run.clock));
+        }
+        let mut attempt = 1;
+        loop {
+            match self.run.stores.transactor.record(self.patient, command, &event).await {
+                Ok(done) if done.repeated => return Ok(Became::There),
+                Ok(_) => return Ok(Became::Recorded),
+                Err(Failure::Untrue(untrue)) => return Ok(Became::Refused(untrue.to_string())),
+                Err(failure @ Failure::SetAside { .. }) => return Ok(Became::Refused(failure.to_string())),
+                // Asking again with the same id is safe.
+                Err(Failure::Log(LogError::InDoubt(_)) | Failure::Busy) if attempt < ATTEMPTS => attempt += 1,
+                Err(failure) => {
+                    return Err(anyhow::Error::new(failure).context(
+                        "the import has stopped; what was recorded until then stays, and the same command goes on from there",
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// What recording would do: the checks of the transact loop, on a copy of what is known.
+fn pretend(state: &mut State, patient: Uuid, command: &Command, event: Event, clock: Time) -> Became {
+    let now = state.last_recorded_at.map_or(clock, |last| last.max(clock));
+    let time = command.time.unwrap_or(now);
+    match admit(state, &event, time, now) {
+        // What belongs to a survivor is checked when it is recorded there.
+        Err(Untrue::MergedInto(_)) => return Became::Recorded,
+        Err(untrue) => return Became::Refused(untrue.to_string()),
+        Ok(()) => {}
+    }
+    let envelope = Envelope {
+        id: command.event,
+        network: Default::default(),
+        subject: patient.to_smolstr(),
+        time,
+        recorded_at: now,
+        actor: command.actor.clone(),
+        branch: command.branch.clone(),
+        sequence: 0,
+        cause: None,
+        command: None,
+        previous: Default::default(),
+    };
+    evolve(state, &Recorded { envelope, event });
+    Became::Recorded
+}

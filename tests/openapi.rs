@@ -1,0 +1,129 @@
+//! The OpenAPI document of all roles: that it is one, that every operation says what a caller needs, and that nothing in it leads nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+fn document() -> Value {
+    serde_json::to_value(tact::roles::whole_document()).unwrap()
+}
+
+struct Operation {
+    method: String,
+    path: String,
+    says: Value,
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let paths = document["paths"].as_object().unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in paths {
+        for (method, says) in item.as_object().unwrap() {
+            let known = ["get", "put", "post", "delete", "patch", "head", "options", "trace"].contains(&method.as_str());
+            assert!(known, "{path}: `{method}` is no method");
+            operations.push(Operation { method: method.clone(), path: path.clone(), says: says.clone() });
+        }
+    }
+    operations
+}
+
+/// The parameters of one place, by name, with whether they are demanded.
+fn parameters(says: &Value, place: &str) -> BTreeMap<String, bool> {
+    let list = says["parameters"].as_array().cloned().unwrap_or_default();
+    let named = list.into_iter().filter(|p| p["in"] == place);
+    named.map(|p| (p["name"].as_str().unwrap().to_owned(), p["required"].as_bool().unwrap_or(false))).collect()
+}
+
+/// What stands in braces in a path.
+fn holes(path: &str) -> BTreeSet<String> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(str::to_owned).collect()
+}
+
+/// Every `$ref` in it.
+fn refs(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| refs(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| refs(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn it_is_openapi_3_1_with_what_such_a_document_must_have() {
+    let document = document();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
+    assert_eq!(document["info"]["title"], "Tact");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    let allowed = ["openapi", "info", "servers", "paths", "components", "security", "tags", "externalDocs", "webhooks", "jsonSchemaDialect"];
+    for key in document.as_object().unwrap().keys() {
+        assert!(allowed.contains(&key.as_str()), "`{key}` has no place in an OpenAPI document");
+    }
+}
+
+#[test]
+fn every_operation_says_what_a_caller_needs() {
+    let document = document();
+    let for_all = document["security"].as_array().is_some_and(|list| list.iter().any(|one| one.get("bearer").is_some()));
+    let mut wrong = Vec::new();
+    let mut ids = BTreeMap::new();
+    let operations = operations(&document);
+    assert!(operations.len() > 40, "{} operations are not all", operations.len());
+    for Operation { method, path, says } in &operations {
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(format!("{} {path}: {what}", method.to_uppercase()));
+            }
+        };
+        let summary = says["summary"].as_str().unwrap_or_default();
+        must(summary.len() > 5 && !summary.ends_with('.'), "a summary, one line");
+        must(says["tags"].as_array().is_some_and(|tags| tags.len() == 1), "one tag");
+        must(says.get("security").map_or(for_all, |own| own.to_string().contains("bearer")), "a bearer token");
+        let responses = says["responses"].as_object().cloned().unwrap_or_default();
+        must(responses.keys().any(|status| status.starts_with('2')), "what it answers when it works");
+        for (status, response) in &responses {
+            must(response["description"].is_string(), &format!("a description of {status}"));
+            if status.starts_with('2') {
+                let schema = &response["content"]["application/json"]["schema"];
+                must(schema.is_object(), &format!("a schema of {status}"));
+            } else {
+                let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                must(schema == "#/components/schemas/Problem", &format!("{status} is a problem"));
+            }
+        }
+        for status in ["4XX", "5XX"] {
+            must(responses.contains_key(status), &format!("what a problem ({status}) looks like"));
+        }
+        let write = method != "get";
+        must(parameters(says, "header").get("Idempotency-Key") == write.then_some(&true), "an Idempotency-Key exactly where it writes");
+        must(!write || says["requestBody"]["content"]["application/json"]["schema"].is_object(), "the body of a write");
+        must(write || says.get("requestBody").is_none(), "no body of a read");
+        let in_path = parameters(says, "path");
+        must(in_path.keys().cloned().collect::<BTreeSet<_>>() == holes(path), "the parameters of its path");
+        must(in_path.values().all(|required| *required), "a parameter of a path is always there");
+        let id = says["operationId"].as_str().unwrap_or_default().to_owned();
+        must(!id.is_empty(), "an operationId");
+        if let Some(other) = ids.insert(id.clone(), path.clone()) {
+            must(false, &format!("operationId `{id}` is {other}'s as well"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_reference_leads_nowhere_and_no_schema_is_left_over() {
+    let document = document();
+    let mut found = BTreeSet::new();
+    refs(&document, &mut found);
+    assert!(!found.is_empty());
+    for reference in &found {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads out of the document"));
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let unused: Vec<_> = schemas.keys().filter(|name| !found.contains(&format!("#/components/schemas/{name}"))).collect();
+    assert!(unused.is_empty(), "schemas that nothing uses: {unused:?}");
+}

@@ -1,0 +1,8 @@
+//! The services over HTTP, as branches use them: consents, appointments, care referrals, feedback and the directory.
+
+mod appointments;
+mod bad_input;
+mod consents;
+mod directory;
+mod feedback;
+mod referrals;

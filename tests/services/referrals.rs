@@ -1,0 +1,69 @@
+//! Care referrals: only to somebody who is listed and has what is needed (P11, P12).
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::network::{Network, id};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn someone_is_referred_to_who_has_what_is_needed() {
+    let network = Network::start().await;
+    let patient = network.patient("north", json!({})).await;
+    let provider = |name: &str, services: &[&str]| json!({"name": name, "services": services});
+    let dentist = id(&network.post("/v1/providers", provider("Dental house", &["dentist"])).await.ok()["provider"]);
+    let base = format!("/v1/patients/{patient}/referrals");
+
+    let opened = network.post(&base, json!({"need": "x_ray", "time": "2026-03-02T11:00:00+03:00"})).await.ok();
+    assert_eq!(opened["offered_by"], 0);
+    let referral = id(&opened["referral"]);
+    let arrangement = format!("{base}/{referral}/arrangement");
+    let unlisted = network.post(&arrangement, json!({"provider": Uuid::from_u128(9)})).await.refused(422, "untrue");
+    assert_eq!(unlisted["field"], "provider");
+    let detail = unlisted["detail"].as_str().unwrap();
+    assert!(detail.contains(&Uuid::from_u128(9).to_string()) && detail.contains("not in the directory"), "{detail}");
+
+    let hospital = id(&network.post("/v1/providers", provider("City hospital 2", &["x_ray", "mri"])).await.ok()["provider"]);
+    let unfit = network.post(&arrangement, json!({"provider": dentist})).await.refused(422, "untrue");
+    let detail = unfit["detail"].as_str().unwrap();
+    assert!(detail.contains("Dental house") && detail.contains("City hospital 2") && detail.contains("x_ray"), "{detail}");
+
+    network.post(&arrangement, json!({"provider": hospital, "starts_at": "2026-03-03T10:00:00+03:00"})).await.ok();
+    let list = network.get(&base).await.ok();
+    assert_eq!(
+        list["referrals"],
+        json!([{
+            "referral": referral, "need": "x_ray", "status": "arranged", "opened_at": "2026-03-02T08:00:00Z", "provider": hospital,
+            "arranged_at": "2026-03-02T09:00:00Z",
+        }])
+    );
+    assert_eq!(list.get("forgotten_at"), None);
+
+    network.post(&format!("{base}/{referral}/closing"), json!({})).await.ok();
+    let list = network.get(&base).await.ok();
+    assert_eq!(list["referrals"][0]["status"], "closed");
+    assert_eq!(list["forgotten_at"], "2026-04-01T09:00:00Z", "care, then forget");
+    let closed = network.post(&arrangement, json!({"provider": hospital})).await.refused(422, "untrue");
+    assert_eq!(closed["field"], "referral");
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrangement_asked_again_is_one_even_if_the_provider_has_changed() {
+    let network = Network::start().await;
+    let patient = network.patient("north", json!({})).await;
+    let hospital = id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
+    let base = format!("/v1/patients/{patient}/referrals");
+    let referral = id(&network.post(&base, json!({"need": "x_ray"})).await.ok()["referral"]);
+    let request = || {
+        let path = format!("{base}/{referral}/arrangement");
+        let mut request = network.request(&hyper::Method::POST, &path, &network.manager, Some(&json!({"provider": hospital})));
+        request.headers_mut().insert("Idempotency-Key", "arranged".parse().unwrap());
+        request
+    };
+    let first = network.send(request()).await.ok();
+    let changed = json!({"provider": hospital, "name": "City hospital 2", "services": ["mri"]});
+    network.post("/v1/providers", changed).await.ok();
+    let again = network.send(request()).await.ok();
+    assert_eq!(first["event"], again["event"]);
+    assert_eq!(again["repeated"], true);
+}
