@@ -1,7 +1,10 @@
 //! What must hold after every run, looked for in the log alone.
 
 mod again;
+mod book;
 mod log;
+mod promise;
+mod verdict;
 
 use crate::report::Report;
 use crate::settings::Settings;
@@ -11,4 +14,5 @@ use crate::world::Aftermath;
 pub(crate) fn check(aftermath: &Aftermath, _seed: u64, _settings: Settings, report: &mut Report) {
     let Some(history) = log::check(aftermath, report) else { return };
     again::check(&history, aftermath, report);
+    promise::check(&history, report);
 }

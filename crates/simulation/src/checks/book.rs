@@ -1,0 +1,548 @@
+//! What a careful clerk would know of one patient from the events so far: a second reading of the contract, written from it and not from the
+//! domain's code. Of the domain it uses the words (events, channels, policies) and none of the rules.
+
+use std::collections::BTreeMap;
+
+use chrono::Duration;
+use tact_domain::patient::events::{Event, Made, Override, Permitted};
+use tact_domain::patient::state as carried;
+use tact_domain::policy::Policy;
+use tact_domain::*;
+use uuid::Uuid;
+
+/// One contact.
+#[derive(Debug, Clone)]
+pub(super) struct Contact {
+    pub(super) id: Uuid,
+    pub(super) time: Time,
+    pub(super) outbound: bool,
+    pub(super) purpose: Purpose,
+    pub(super) channel: Channel,
+    pub(super) outcome: Outcome,
+    pub(super) about: Option<Uuid>,
+    /// The permit that it named.
+    pub(super) named: Option<Uuid>,
+    /// The permit that it was made under.
+    pub(super) under: Option<Uuid>,
+    /// Whether it was recorded while that permit was live or started.
+    pub(super) on_time: bool,
+    /// Whether it was recorded on this very stream.
+    pub(super) own: bool,
+}
+
+/// One permit.
+#[derive(Debug, Clone)]
+pub(super) struct Permit {
+    pub(super) granted: Permitted,
+    pub(super) at: Time,
+    pub(super) expires: Time,
+    pub(super) overrides: Vec<Override>,
+    /// When it was given back or what allowed it was taken away.
+    pub(super) ended: Option<Time>,
+    pub(super) started: Option<(Time, Uuid)>,
+    pub(super) used: bool,
+    pub(super) order: u64,
+    /// Whether it was granted on this very stream.
+    pub(super) own: bool,
+    pub(super) zone: chrono_tz::Tz,
+}
+
+impl Permit {
+    fn overrides(&self, what: Override) -> bool {
+        self.overrides.contains(&what) || self.overrides.contains(&Override::Everything)
+    }
+
+    /// Unused, and alive at this moment or begun with its outcome unknown.
+    pub(super) fn holds_room(&self, now: Time) -> bool {
+        !self.used && (self.started.is_some() || (self.ended.is_none() && now < self.expires))
+    }
+
+    fn covers(&self, time: Time) -> bool {
+        if self.used || time < self.at {
+            return false;
+        }
+        match self.started {
+            Some((started, _)) => self.ended.is_none_or(|ended| started < ended),
+            None => time < self.expires && self.ended.is_none_or(|ended| time < ended),
+        }
+    }
+
+    pub(super) fn occasion(&self) -> Option<(Uuid, Time)> {
+        self.granted.basis.occasion.as_ref().map(|o| (o.about, o.since))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    Booked,
+    Completed(Time),
+    Missed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+struct Appointment {
+    id: Uuid,
+    kind: AppointmentKind,
+    branch: Branch,
+    clinician: Option<Uuid>,
+    starts: Time,
+    /// Since when it has its time.
+    since: Time,
+    visit: Visit,
+    /// The clinic's last change that the patient must still be told of, and until when.
+    change: Option<(Time, Time)>,
+}
+
+/// Something that a contact may be about.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Occasion {
+    pub(super) about: Uuid,
+    pub(super) at: Time,
+    pub(super) since: Time,
+    pub(super) ends: Option<Time>,
+    pub(super) named_window: Option<Window>,
+}
+
+/// What is known of one patient.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Book {
+    pub(super) dead: bool,
+    pub(super) erased: bool,
+    pub(super) merged_into: Option<Uuid>,
+    pub(super) absorbing: Option<Uuid>,
+    pub(super) home: Option<Branch>,
+    pub(super) zone: String,
+    pub(super) contacts: Vec<Contact>,
+    pub(super) permits: Vec<Permit>,
+    pub(super) grants: Vec<(carried::Grant, Uuid)>,
+    pub(super) withdrawals: Vec<carried::Withdrawal>,
+    pub(super) reach: Option<(Reach, Time)>,
+    pub(super) quiet: Option<(DailyHours, Time)>,
+    pub(super) others_quiet: Vec<(DailyHours, Time)>,
+    pub(super) announcements: Vec<(Purpose, Option<Uuid>, Window)>,
+    pub(super) feedback: Vec<Time>,
+    pub(super) details: Vec<(Vec<Channel>, Time)>,
+    appointments: Vec<Appointment>,
+    requests: Vec<(Uuid, Time, Option<Window>, bool)>,
+    /// Id, opened, arranged, closed.
+    referrals: Vec<(Uuid, Time, Option<Time>, bool)>,
+    recommendations: Vec<(Uuid, Time)>,
+    /// Of those merged into this one: what is theirs, to be taken out again.
+    theirs: BTreeMap<Uuid, Vec<Uuid>>,
+    /// How many contacts were known when a merge began.
+    began_with: BTreeMap<Uuid, usize>,
+    /// What was recorded here while another was merged into this one, when that was undone.
+    pub(super) let_go_of: BTreeMap<Uuid, Vec<Uuid>>,
+    order: u64,
+}
+
+impl Book {
+    pub(super) fn closed(&self) -> bool {
+        self.dead || self.erased || self.merged_into.is_some() || self.absorbing.is_some()
+    }
+
+    /// Writes down one more event of this patient's stream.
+    pub(super) fn write(&mut self, recorded: &Recorded, policy: Option<&Policy>, zone: chrono_tz::Tz) {
+        let time = recorded.envelope.time;
+        self.order += 1;
+        match &recorded.event {
+            Event::Registered(e) => {
+                self.home = Some(e.home_branch.clone());
+                self.zone = e.time_zone.to_string();
+            }
+            Event::ProfileChanged(e) => {
+                self.home = e.home_branch.clone().or(self.home.take());
+                if let Some(zone) = &e.time_zone {
+                    self.zone = zone.to_string();
+                }
+                self.details.extend(e.channels.clone().map(|channels| (channels, time)));
+            }
+            Event::Merged(e) => self.merged_into = Some(e.into),
+            Event::Absorbing(e) => {
+                self.absorbing = Some(e.from);
+                self.began_with.insert(e.from, self.contacts.len());
+            }
+            Event::Died(_) => self.dead = true,
+            Event::Restored(_) => self.dead = false,
+            Event::Erased(_) => self.erased = true,
+            Event::ConsentGranted(e) => {
+                let document = e.evidence.document;
+                let grant = carried::Grant {
+                    purpose: e.purpose.clone(),
+                    channels: e.channels.clone(),
+                    time,
+                    expires_at: e.expires_at,
+                    document,
+                };
+                self.grants.push((grant, document));
+            }
+            Event::ConsentWithdrawn(e) => {
+                let of_it = |p: &Permit| {
+                    p.granted.basis.consent.as_ref().is_some_and(|c| c.granted_at <= time)
+                        && e.purpose.as_ref().is_none_or(|purpose| *purpose == p.granted.purpose)
+                        && e.channels.as_ref().is_none_or(|channels| channels.contains(&p.granted.channel))
+                };
+                self.take_away(time, of_it);
+                self.withdrawals.push(carried::Withdrawal { purpose: e.purpose.clone(), channels: e.channels.clone(), time });
+            }
+            Event::PreferenceSet(e) => self.prefer(e.reach, e.quiet_hours, time),
+            Event::Booked(e) => self.appointments.push(Appointment {
+                id: e.appointment,
+                kind: e.kind,
+                branch: e.branch.clone(),
+                clinician: e.clinician,
+                starts: e.starts_at,
+                since: time,
+                visit: Visit::Booked,
+                change: None,
+            }),
+            Event::Rescheduled(e) => {
+                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
+                    let old = a.starts;
+                    let upcoming = a.visit == Visit::Booked && time < old;
+                    let elsewhere = e.branch.as_ref().is_some_and(|b| *b != a.branch) || e.clinician.is_some_and(|c| Some(c) != a.clinician);
+                    if e.starts_at != old || a.visit != Visit::Booked {
+                        a.since = time;
+                    }
+                    a.starts = e.starts_at;
+                    a.visit = Visit::Booked;
+                    a.branch = e.branch.clone().unwrap_or(a.branch.clone());
+                    a.clinician = e.clinician.or(a.clinician);
+                    if e.by == ChangedBy::Patient {
+                        a.change = None;
+                    } else if upcoming && (e.starts_at != old || elsewhere) {
+                        a.change = Some((time, old.max(e.starts_at)));
+                    }
+                }
+            }
+            Event::Cancelled(e) => {
+                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
+                    let told = e.by == ChangedBy::Clinic && a.visit == Visit::Booked && time < a.starts;
+                    a.change = told.then_some((time, a.starts));
+                    a.visit = Visit::Cancelled;
+                }
+            }
+            Event::Completed(e) => self.happened(e.appointment, Visit::Completed(time)),
+            Event::Missed(e) => self.happened(e.appointment, Visit::Missed),
+            Event::Requested(e) => self.requests.push((e.request, time, e.window, false)),
+            Event::Announced(e) => self.announcements.push((e.purpose.clone(), e.about, e.window)),
+            Event::Permitted(e) => {
+                let overrides = policy.and_then(|p| p.rule(&e.purpose)).map(|rule| rule.overrides.clone()).unwrap_or_default();
+                self.permits.push(Permit {
+                    granted: e.clone(),
+                    at: time,
+                    expires: e.expires_at,
+                    overrides,
+                    ended: None,
+                    started: None,
+                    used: false,
+                    order: self.order,
+                    own: true,
+                    zone,
+                });
+            }
+            Event::Refused(_) => {}
+            Event::Released(e) => {
+                let untouched = |p: &&mut Permit| p.granted.permit == e.permit && !p.used && p.started.is_none() && p.ended.is_none();
+                if let Some(permit) = self.permits.iter_mut().find(untouched) {
+                    permit.ended = Some(time);
+                }
+            }
+            Event::Started(e) => {
+                let open = |p: &&mut Permit| p.granted.permit == e.permit && !p.used && p.started.is_none() && p.ended.is_none();
+                if let Some(permit) = self.permits.iter_mut().find(open) {
+                    permit.started = Some((time, e.contact));
+                }
+            }
+            Event::Made(e) => self.contact(e, time, recorded.envelope.recorded_at),
+            Event::Credited(e) => {
+                if self.recommendations.iter().all(|(id, _)| *id != e.recommended) {
+                    self.recommendations.push((e.recommended, time));
+                }
+            }
+            Event::ReferralOpened(e) => self.referrals.push((e.referral, time, None, false)),
+            Event::ReferralArranged(e) => {
+                if let Some(referral) = self.referrals.iter_mut().find(|r| r.0 == e.referral) {
+                    referral.2 = Some(time);
+                }
+            }
+            Event::ReferralClosed(e) => {
+                if let Some(referral) = self.referrals.iter_mut().find(|r| r.0 == e.referral) {
+                    referral.3 = true;
+                }
+            }
+            Event::FeedbackGiven(_) => self.feedback.push(time),
+            // The merge's own part needs the other book: see `absorb` and `part`.
+            Event::Absorbed(_) | Event::Separated(_) => {}
+        }
+        if !matches!(recorded.event, Event::Absorbed(_) | Event::Separated(_)) {
+            self.lose_occasions(time);
+        }
+    }
+
+    fn happened(&mut self, id: Uuid, visit: Visit) {
+        if let Some(a) = self.appointments.iter_mut().find(|a| a.id == id) {
+            a.visit = visit;
+            a.change = None;
+        }
+    }
+
+    fn prefer(&mut self, reach: Option<Reach>, quiet: Option<DailyHours>, time: Time) {
+        if let Some(reach) = reach {
+            if self.reach.is_none_or(|(_, since)| since <= time) {
+                self.reach = Some((reach, time));
+            }
+            let holds = matches!(self.reach, Some((Reach::PatientInitiated, _)));
+            if reach == Reach::PatientInitiated && holds {
+                self.take_away(time, |p| !p.overrides(Override::PatientInitiatedOnly));
+            }
+        }
+        let Some(hours) = quiet else { return };
+        if self.quiet.is_none_or(|(_, since)| since <= time) {
+            self.quiet = Some((hours, time));
+            self.others_quiet.retain(|(_, since)| *since > time);
+        }
+        for permit in &mut self.permits {
+            let live = !permit.used && permit.started.is_none() && permit.ended.is_none() && time < permit.expires;
+            if !live || !permit.granted.channel.uses_number() || permit.overrides(Override::QuietHours) {
+                continue;
+            }
+            // Local time as the permit's own decision saw it, minute by minute: at the first quiet one it is over.
+            let offset = Duration::seconds(permit.granted.zone.offset.into());
+            let quiet_at = |moment: Time| hours.contains((moment + offset).time());
+            if quiet_at(time) {
+                permit.ended = Some(time);
+                continue;
+            }
+            let into_minute = Duration::milliseconds(time.timestamp_millis().rem_euclid(60_000));
+            let mut minute = time - into_minute + Duration::minutes(1);
+            while minute < permit.expires {
+                if quiet_at(minute) {
+                    permit.expires = minute;
+                    break;
+                }
+                minute += Duration::minutes(1);
+            }
+        }
+    }
+
+    fn contact(&mut self, e: &Made, time: Time, recorded_at: Time) {
+        let mut contact = Contact {
+            id: e.contact,
+            time,
+            outbound: e.direction == Direction::Outbound,
+            purpose: e.purpose.clone(),
+            channel: e.channel,
+            outcome: e.outcome,
+            about: e.about,
+            named: e.permit,
+            under: None,
+            on_time: false,
+            own: true,
+        };
+        if contact.outbound {
+            use_permit(&mut self.permits, &mut contact, Some(recorded_at));
+            let answers = matches!(contact.outcome, Outcome::Reached | Outcome::Declined);
+            let request = self.requests.iter_mut().find(|r| Some(r.0) == contact.about);
+            if let Some(request) = request.filter(|_| answers) {
+                request.3 = true;
+            }
+        } else {
+            self.requests.iter_mut().filter(|r| r.1 <= time).for_each(|r| r.3 = true);
+        }
+        self.contacts.push(contact);
+    }
+
+    fn take_away(&mut self, time: Time, lost: impl Fn(&Permit) -> bool) {
+        for permit in &mut self.permits {
+            let open = !permit.used && permit.ended.is_none() && (permit.started.is_some() || time < permit.expires);
+            if open && lost(permit) {
+                permit.ended = Some(time);
+            }
+        }
+    }
+
+    /// Ends the permits whose occasions are no longer what they were.
+    pub(super) fn lose_occasions(&mut self, time: Time) {
+        let closed = self.closed();
+        let gone: Vec<Uuid> = self
+            .permits
+            .iter()
+            .filter(|p| {
+                closed
+                    || p.granted.basis.occasion.as_ref().is_some_and(|used| {
+                        let there = self.occasions(used.kind).iter().any(|o| (o.about, o.since, o.at) == (used.about, used.since, used.at));
+                        !there || (used.unless_booked_ahead && self.booked_ahead(time.max(p.at)))
+                    })
+            })
+            .map(|p| p.granted.permit)
+            .collect();
+        self.take_away(time, |p| gone.contains(&p.granted.permit));
+    }
+
+    pub(super) fn booked_ahead(&self, now: Time) -> bool {
+        self.appointments.iter().any(|a| a.visit == Visit::Booked && now < a.starts)
+    }
+
+    /// What contacts of this kind may be about, whether its time has come or passed.
+    pub(super) fn occasions(&self, kind: OccasionKind) -> Vec<Occasion> {
+        let simple = |about, at| Occasion { about, at, since: at, ends: None, named_window: None };
+        let completed = || self.appointments.iter().filter_map(|a| if let Visit::Completed(at) = a.visit { Some((at, a)) } else { None });
+        match kind {
+            OccasionKind::UpcomingAppointment => {
+                let booked = self.appointments.iter().filter(|a| a.visit == Visit::Booked);
+                booked.map(|a| Occasion { since: a.since, ends: Some(a.starts), ..simple(a.id, a.starts) }).collect()
+            }
+            OccasionKind::Surgery => {
+                completed().filter(|(_, a)| a.kind == AppointmentKind::Surgery).map(|(at, a)| simple(a.id, at)).collect()
+            }
+            OccasionKind::PastVisit => {
+                let latest = completed().map(|(at, a)| (at, a.id)).max();
+                latest.map(|(at, id)| simple(id, at)).into_iter().collect()
+            }
+            OccasionKind::Referrer => {
+                let latest = self.recommendations.iter().map(|(id, at)| (*at, *id)).max();
+                latest.map(|(at, id)| simple(id, at)).into_iter().collect()
+            }
+            OccasionKind::CareReferral => {
+                let open = self.referrals.iter().filter(|r| !r.3);
+                open.filter_map(|r| r.2.map(|at| Occasion { since: r.1, ..simple(r.0, at) })).collect()
+            }
+            OccasionKind::CallbackRequest => {
+                let open = self.requests.iter().filter(|r| !r.3);
+                open.map(|r| Occasion { named_window: r.2, ..simple(r.0, r.1) }).collect()
+            }
+            OccasionKind::ClinicCancellation => {
+                let told = self.appointments.iter().filter_map(|a| a.change.map(|change| (a, change)));
+                told.map(|(a, (at, until))| Occasion { ends: Some(until), ..simple(a.id, at) }).collect()
+            }
+        }
+    }
+
+    /// The facts of another patient who is one with this one.
+    pub(super) fn absorb(&mut self, from: Uuid, other: &Book) {
+        let mut theirs: Vec<Uuid> = other.appointments.iter().map(|a| a.id).collect();
+        theirs.extend(other.requests.iter().map(|r| r.0));
+        theirs.extend(other.referrals.iter().map(|r| r.0));
+        theirs.extend(other.recommendations.iter().map(|r| r.0));
+        theirs.extend(other.grants.iter().map(|g| g.1));
+        theirs.extend(other.permits.iter().map(|p| p.granted.permit));
+        self.theirs.insert(from, theirs);
+        self.absorbing = None;
+        let order = self.order;
+        let new: Vec<Contact> = other.contacts.iter().filter(|c| self.contacts.iter().all(|own| own.id != c.id)).cloned().collect();
+        self.contacts.extend(new.into_iter().map(|c| Contact { own: false, ..c }));
+        let new = other.permits.iter().filter(|p| self.permits.iter().all(|own| own.granted.permit != p.granted.permit));
+        let new: Vec<Permit> = new.map(|p| Permit { order, own: false, ..p.clone() }).collect();
+        self.permits.extend(new);
+        add(&mut self.grants, &other.grants, |a, b| a.0 == b.0);
+        add(&mut self.withdrawals, &other.withdrawals, |a, b| a == b);
+        add(&mut self.appointments, &other.appointments, |a, b| a.id == b.id);
+        add(&mut self.requests, &other.requests, |a, b| a.0 == b.0);
+        add(&mut self.referrals, &other.referrals, |a, b| a.0 == b.0);
+        add(&mut self.recommendations, &other.recommendations, |a, b| a.0 == b.0);
+        add(&mut self.announcements, &other.announcements, |a, b| a == b);
+        add(&mut self.feedback, &other.feedback, |a, b| a == b);
+        add(&mut self.details, &other.details, |a, b| a == b);
+        self.dead |= other.dead;
+        self.stricter(other.reach, other.quiet.into_iter().chain(other.others_quiet.iter().copied()).collect());
+        self.meet();
+    }
+
+    fn stricter(&mut self, reach: Option<(Reach, Time)>, quiet: Vec<(DailyHours, Time)>) {
+        let strict = |reach: Option<(Reach, Time)>| matches!(reach, Some((Reach::PatientInitiated, _)));
+        if self.reach.is_none() || (strict(reach) && !strict(self.reach)) {
+            self.reach = reach;
+        }
+        for hours in quiet {
+            if self.quiet.is_none() {
+                self.quiet = Some(hours);
+            } else if self.quiet != Some(hours) && !self.others_quiet.contains(&hours) {
+                self.others_quiet.push(hours);
+            }
+        }
+    }
+
+    /// Contacts and permits that came on different ways find each other.
+    fn meet(&mut self) {
+        for contact in self.contacts.iter_mut().filter(|c| c.outbound) {
+            if contact.under.is_none() {
+                use_permit(&mut self.permits, contact, None);
+            } else if let Some(permit) = self.permits.iter_mut().find(|p| Some(p.granted.permit) == contact.under) {
+                permit.used = true;
+            }
+        }
+    }
+
+    pub(super) fn has_absorbed(&self, from: Uuid) -> bool {
+        self.theirs.contains_key(&from)
+    }
+
+    /// A merge is undone, seen from the survivor.
+    pub(super) fn let_go(&mut self, from: Uuid) {
+        if let Some(began) = self.began_with.remove(&from) {
+            let shared = self.contacts.get(began..).unwrap_or_default().iter().map(|c| c.id).collect();
+            self.let_go_of.insert(from, shared);
+        }
+        if self.absorbing == Some(from) {
+            self.absorbing = None;
+        }
+        let Some(theirs) = self.theirs.remove(&from) else { return };
+        self.appointments.retain(|a| !theirs.contains(&a.id));
+        self.requests.retain(|r| !theirs.contains(&r.0));
+        self.referrals.retain(|r| !theirs.contains(&r.0));
+        self.recommendations.retain(|r| !theirs.contains(&r.0));
+        self.grants.retain(|g| !theirs.contains(&g.1));
+        self.permits.retain(|p| p.used || !theirs.contains(&p.granted.permit));
+    }
+
+    /// A merge is undone, seen from the one that opens again, with what has happened to both meanwhile.
+    pub(super) fn part(&mut self, facts: &tact_domain::patient::events::Carried) {
+        self.merged_into = None;
+        for c in &facts.contacts {
+            if self.contacts.iter().all(|own| own.id != c.id) {
+                self.contacts.push(Contact {
+                    id: c.id,
+                    time: c.time,
+                    outbound: c.direction == Direction::Outbound,
+                    purpose: c.purpose.clone(),
+                    channel: c.channel,
+                    outcome: c.outcome,
+                    about: c.about,
+                    named: c.permit.or(c.claimed),
+                    under: c.permit,
+                    on_time: false,
+                    own: false,
+                });
+            }
+        }
+        add(&mut self.withdrawals, &facts.withdrawals, |a, b| a == b);
+        let preferences = &facts.preferences;
+        self.stricter(preferences.reach, preferences.quiet_hours.into_iter().chain(preferences.absorbed_quiet_hours.iter().copied()).collect());
+        self.meet();
+    }
+}
+
+fn add<T: Clone>(own: &mut Vec<T>, new: &[T], same: impl Fn(&T, &T) -> bool) {
+    for fact in new {
+        if !own.iter().any(|known| same(known, fact)) {
+            own.push(fact.clone());
+        }
+    }
+}
+
+fn use_permit(permits: &mut [Permit], contact: &mut Contact, recorded_at: Option<Time>) {
+    let permit = permits.iter_mut().find(|p| {
+        Some(p.granted.permit) == contact.named
+            && p.granted.purpose == contact.purpose
+            && p.granted.channel == contact.channel
+            && contact.about.is_none_or(|about| p.occasion().is_none_or(|(own, _)| own == about))
+            && p.covers(contact.time)
+    });
+    let Some(permit) = permit else { return };
+    contact.on_time = recorded_at.is_some_and(|now| permit.holds_room(now)) || permit.started.is_some();
+    contact.under = contact.named;
+    contact.about = contact.about.or(permit.occasion().map(|(about, _)| about));
+    permit.used = true;
+}
