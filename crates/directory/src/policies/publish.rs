@@ -46,7 +46,7 @@ pub(crate) struct PolicyNoted {
     post, path = "/v1/policies", tag = "directory",
     params(("Idempotency-Key" = String, Header)),
     request_body = NewPolicy,
-    responses((status = 201, body = PolicyNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = PolicyNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn publish(State(app): State<Arc<App>>, write: Write<NewPolicy>) -> Result<Answer<PolicyNoted>, Problem> {
     write.caller.may(Permission::PublishPolicy)?;

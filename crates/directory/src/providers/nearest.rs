@@ -62,7 +62,7 @@ pub(crate) struct Near<T> {
 /// Those without a known place come last. Then arrange it with `POST /v1/patients/{patient}/referrals/{referral}/arrangement`.
 #[utoipa::path(
     get, path = "/v1/providers", tag = "directory", params(Wanted),
-    responses((status = 200, body = Found), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Found), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn nearest(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<Wanted>) -> Result<Json<Found>, Problem> {
     caller.may(Permission::SeeDirectory)?;

@@ -69,7 +69,7 @@ pub(crate) struct ProviderNoted {
     post, path = "/v1/providers", tag = "directory",
     params(("Idempotency-Key" = String, Header)),
     request_body = ProviderAsItIs,
-    responses((status = 201, body = ProviderNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = ProviderNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItIs>) -> Result<Answer<ProviderNoted>, Problem> {
     write.caller.may(Permission::ManageDirectory)?;
