@@ -52,7 +52,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     params(("code" = String, Path)),
     responses((status = 200, description = "What was asked for", body = BranchEntry), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<Branch>) -> Result<Json<BranchEntry>, Problem> {
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(code): Path<Branch>,
+) -> Result<Json<BranchEntry>, Problem> {
     caller.may(Permission::SeeDirectory)?;
     app.control.refresh().await?;
     let directory = app.control.directory();

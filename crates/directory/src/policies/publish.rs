@@ -51,7 +51,9 @@ pub(crate) struct PolicyNoted {
 pub(crate) async fn publish(State(app): State<Arc<App>>, write: Write<NewPolicy>) -> Result<Answer<PolicyNoted>, Problem> {
     write.caller.may(Permission::PublishPolicy)?;
     if !write.caller.covers_all() {
-        return Err(Problem::forbidden("a policy holds for every branch; it takes a network manager of the whole network to publish one"));
+        return Err(Problem::forbidden(
+            "a policy holds for every branch; it takes a network manager of the whole network to publish one",
+        ));
     }
     let NewPolicy { version, text, effective_from } = &write.body;
     check_version(version)?;

@@ -101,9 +101,10 @@ pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItI
 
 fn phone(number: &str) -> Result<(), Problem> {
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let formed = number.bytes().enumerate().all(|(at, b)| {
-        b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.' | b'/') || (b == b'+' && at == 0)
-    });
+    let formed = number
+        .bytes()
+        .enumerate()
+        .all(|(at, b)| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.' | b'/') || (b == b'+' && at == 0));
     if formed && (3..=15).contains(&digits) && number.len() <= 40 {
         return Ok(());
     }
