@@ -100,7 +100,7 @@ fn absorbed(books: &mut BTreeMap<Uuid, Book>, patient: Uuid, e: &tact_domain::pa
         report.find("merge", format!("the merge at {position} carries {carried} contacts of {}, who has {known}", short(e.from)));
     }
     if let Some(book) = books.get_mut(&patient) {
-        book.absorb(e.from, &other);
+        book.absorb(patient, e.from, &other);
     }
 }
 

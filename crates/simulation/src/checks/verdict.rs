@@ -178,8 +178,11 @@ impl Clerk<'_> {
         }
         let latest = words.iter().map(|w| w.0).max();
         let last: Vec<_> = words.iter().filter(|w| Some(w.0) == latest).collect();
-        if last.is_empty() {
+        let never = words.iter().all(|w| w.1);
+        if never {
             self.say(Code::ConsentMissing);
+        }
+        if last.is_empty() {
         } else if last.iter().any(|w| w.1) {
             self.say(Code::ConsentWithdrawn);
         } else if last.iter().all(|w| w.2.is_some_and(|expires| expires <= self.now)) {
@@ -209,8 +212,8 @@ impl Clerk<'_> {
         }
         if self.rule.announced {
             let told: Vec<Window> = self.book.announcements.iter()
-                .filter(|(purpose, about, _)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
-                .map(|(.., window)| *window)
+                .filter(|(purpose, about, ..)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
+                .map(|(_, _, window, _)| *window)
                 .collect();
             match told.iter().filter(|w| w.from <= now && now < w.until).map(|w| w.until).max() {
                 Some(until) => self.ends(until),
