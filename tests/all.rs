@@ -16,6 +16,7 @@ mod processes;
 mod projector;
 mod scenarios;
 mod services;
+mod simulation;
 mod sql;
 mod testbed;
 mod tidy;

@@ -211,13 +211,13 @@ async fn what_one_service_does_the_read_models_of_another_show() {
     let services = Services::start(&cluster).await;
     let desk = cluster.manager_at(&services.patient);
     let patient = desk.patient("east").await;
-    let booking = json!({"branch": "east", "kind": "checkup", "starts_at": "2026-03-03T10:00:00+05:00"});
-    let booked = desk.at(&services.appointment).post(&format!("/v1/patients/{patient}/appointments"), booking).await.ok();
-    let position = booked["position"].as_str().unwrap();
+    let request = json!({"channel": "phone"});
+    let asked = desk.at(&services.contact[0]).post(&format!("/v1/patients/{patient}/requests"), request).await.ok();
+    let position = asked["position"].as_str().unwrap();
     let contact = desk.at(&services.contact[1]);
     let list = contact.until(&format!("/v1/branches/east/worklist?at_least={position}"), |reply| reply.status.is_success()).await;
     let entries = list.json["entries"].as_array().unwrap();
-    assert!(entries.iter().any(|entry| entry["patient"] == patient && entry["callable"] == true), "{}", list.json);
+    assert!(entries.iter().any(|entry| entry["patient"] == patient && entry["purpose"] == "callback" && entry["callable"] == true), "{}", list.json);
     // A route of a service that is not here is not here.
     contact.post("/v1/patients", json!({"home_branch": "east"})).await.refused(404, "not_found");
     for process in &services.contact {

@@ -213,15 +213,16 @@ impl Network {
 
     /// Asks as the manager until the answer is what is waited for.
     pub(crate) async fn until_get(&self, path: &str, come: impl Fn(&Value) -> bool) -> Value {
-        let began = std::time::Instant::now();
-        loop {
-            let answer = self.get(path).await.ok();
-            if come(&answer) {
-                return answer;
+        let asking = async {
+            loop {
+                let answer = self.get(path).await.ok();
+                if come(&answer) {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{path} does not come to it: {answer}");
-            tokio::task::yield_now().await;
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap_or_else(|_| panic!("{path} does not come to it"))
     }
 
     /// Registers a patient of a branch; `more` is added to the request.

@@ -81,11 +81,6 @@ impl Ended {
     }
 }
 
-/// Runs a command line to its end.
-pub(crate) async fn run(arguments: &[&str]) -> Ended {
-    ended(command(arguments).await).await
-}
-
 /// Runs it to its end.
 pub(crate) async fn ended(mut command: Command) -> Ended {
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the program does not end").unwrap();
@@ -112,10 +107,11 @@ impl Process {
         let stdout = collected(child.stdout.take().unwrap());
         let mut stderr = collected(child.stderr.take().unwrap());
         let said = tokio::time::timeout(PATIENCE, stderr.wait_for(|said| said.contains("its routes are at"))).await;
-        let url = match said {
-            Ok(Ok(said)) => url_in(&said),
-            _ => panic!("the server does not come up:\n{}", *stderr.borrow()),
-        };
+        let up = matches!(said, Ok(Ok(_)));
+        drop(said);
+        let heard = stderr.borrow().clone();
+        assert!(up, "the server does not come up:\n{heard}");
+        let url = url_in(&heard);
         Self { child, stdout, stderr, url }
     }
 
@@ -127,12 +123,6 @@ impl Process {
     /// Everything it has said on standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.stdout.borrow().clone()
-    }
-
-    /// Waits until it has said this on standard error.
-    pub(crate) async fn says(&mut self, words: &str) {
-        let said = tokio::time::timeout(PATIENCE, self.stderr.wait_for(|said| said.contains(words))).await;
-        assert!(matches!(said, Ok(Ok(_))), "it does not say `{words}`:\n{}", *self.stderr.borrow());
     }
 
     /// Waits until its first line on standard output is there: an administrator's token.
@@ -240,15 +230,16 @@ impl Caller {
 
     /// Asks until the answer is what is waited for, and returns it.
     pub(crate) async fn until(&self, path: &str, come: impl Fn(&Reply) -> bool) -> Reply {
-        let began = Instant::now();
-        loop {
-            let reply = self.get(path).await;
-            if come(&reply) {
-                return reply;
+        let asking = async {
+            loop {
+                let reply = self.get(path).await;
+                if come(&reply) {
+                    return reply;
+                }
+                tokio::task::yield_now().await;
             }
-            assert!(began.elapsed() < PATIENCE, "{path} does not come to it: {} {}", reply.status, reply.json);
-            tokio::task::yield_now().await;
-        }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path} does not come to it"))
     }
 
     /// Registers a patient.

@@ -15,8 +15,9 @@ use crate::processes::{Caller, Cluster, Process, new_key};
 
 const ALL: &str = "contact,consent,appointment,patient,referral,feedback,directory,projector";
 
+/// One that answers no request and uses up no limit of a callback.
 fn contact() -> Value {
-    json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"})
+    json!({"direction": "outbound", "purpose": "checkup_invitation", "channel": "letter", "branch": "north", "outcome": "no_answer"})
 }
 
 fn ask() -> Value {
@@ -83,6 +84,8 @@ impl Under {
 async fn nats_is_killed_and_comes_back() {
     let nats = Nats::start().await.unwrap();
     let under = Under::start(&nats, Postgres::shared().await.unwrap()).await;
+    let permits = under.path("permits");
+    let quotas = under.path("quotas");
     let caller = &under.caller;
     let mut recorded = under.record(20).await;
     // Killed in the midst of it.
@@ -90,9 +93,9 @@ async fn nats_is_killed_and_comes_back() {
     recorded.extend(during);
 
     let (permit, write, read, ready) = tokio::join!(
-        caller.post(&under.path("permits"), ask()),
+        caller.post(&permits, ask()),
         caller.post("/v1/patients", json!({"home_branch": "north"})),
-        caller.get(&under.path("quotas")),
+        caller.get(&quotas),
         caller.get("/readyz"),
     );
     for reply in [&permit, &write, &read, &ready] {
@@ -102,7 +105,7 @@ async fn nats_is_killed_and_comes_back() {
 
     nats.restart().await.unwrap();
     caller.until("/readyz", |reply| reply.status.is_success()).await;
-    let granted = caller.post(&under.path("permits"), ask()).await.ok();
+    let granted = caller.post(&permits, ask()).await.ok();
     assert_eq!(granted["decision"], "permitted", "{granted}");
     under.check(&recorded).await;
     under.server.stop().await;
@@ -112,9 +115,10 @@ async fn nats_is_killed_and_comes_back() {
 async fn nats_freezes_and_thaws() {
     let nats = Nats::start().await.unwrap();
     let under = Under::start(&nats, Postgres::shared().await.unwrap()).await;
+    let permits = under.path("permits");
     let mut recorded = under.record(5).await;
     nats.pause().unwrap();
-    let (during, permit) = tokio::join!(under.record(5), under.caller.post(&under.path("permits"), ask()));
+    let (during, permit) = tokio::join!(under.record(5), under.caller.post(&permits, ask()));
     is_503(&permit);
     recorded.extend(during);
     nats.resume().unwrap();

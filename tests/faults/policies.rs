@@ -67,7 +67,7 @@ async fn who_cannot_read_the_policies_for_a_minute_grants_nothing() {
     let path = |what: &str| format!("/v1/patients/{}/{what}", patients[2]);
     desk.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "undecidable");
     desk.get(&path("quotas")).await.refused(503, "undecidable");
-    assert_eq!(desk.post(&path("contacts"), call("callback")).await.status.as_u16(), 201, "what happened is recorded");
+    assert_eq!(desk.post(&path("contacts"), call("promotion")).await.status.as_u16(), 201, "what happened is recorded");
 
     // A clock that is set back makes what was read no fresher.
     desk.clock.set(time("2026-03-02T08:59:00Z"));

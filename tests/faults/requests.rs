@@ -59,7 +59,7 @@ async fn bodies_that_are_no_commands_are_refused_and_nothing_is_recorded() {
         ("a field twice inside", b"{\"home_branch\":\"north\",\"person\":{\"name\":\"A\",\"name\":\"B\"}}".to_vec(), 422, "duplicate field `name`"),
         ("an unknown field", b"{\"home_branch\":\"north\",\"homebranch\":1}".to_vec(), 422, "unknown field `homebranch`"),
         ("two commands", b"{\"home_branch\":\"north\"}{\"home_branch\":\"east\"}".to_vec(), 400, "not JSON"),
-        ("a list", b"[]".to_vec(), 422, "home_branch"),
+        ("a list", b"[]".to_vec(), 400, "not a JSON object"),
         ("half of one", b"{\"home_branch\":".to_vec(), 400, "not JSON"),
         ("nothing", Vec::new(), 422, "home_branch"),
         ("an unknown branch", b"{\"home_branch\":\"nrth\"}".to_vec(), 422, "did you mean `north`"),

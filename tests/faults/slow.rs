@@ -68,16 +68,17 @@ async fn who_sends_half_a_head_or_nothing_is_cut_off() {
 async fn a_server_that_stops_finishes_what_is_under_way_and_waits_for_nobody_else() {
     let (begun, at_work) = oneshot::channel();
     let (finish, finished) = oneshot::channel();
-    let held = std::sync::Mutex::new(Some((begun, finished)));
-    let router = hello().route(
-        "/long",
-        get(async move || {
-            let (begun, finished) = held.lock().unwrap().take().unwrap();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(Some((begun, finished))));
+    let long = move || {
+        let taken = held.lock().unwrap().take();
+        async move {
+            let (begun, finished) = taken.unwrap();
             begun.send(()).unwrap();
             finished.await.unwrap();
             "done"
-        }),
-    );
+        }
+    };
+    let router = hello().route("/long", get(long));
     let server = listening(router, Limits { head: NEVER, drain: NEVER }).await;
     let mut idle = connected(&server.address, WHOLE).await;
     let mut answer = [0; 512];

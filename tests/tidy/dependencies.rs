@@ -32,8 +32,10 @@ const SERVICES: &[&str] =
 const ONLY: &[(&str, &[&str])] = &[
     ("async-nats", &["tact-bench", "tact-event-log"]),
     ("rusqlite", &["tact-bench", "tact-event-log"]),
-    ("clap", &["tact", "tact-bench"]),
+    ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
+    ("tact-scenario", &["tact"]),
+    ("tact-simulation", &[]),
     ("tact-testbed", &["tact-bench"]),
     ("tact-tests", &[]),
 ];

@@ -48,7 +48,7 @@ pub(crate) struct BookingRecorded {
     post, path = "/v1/patients/{patient}/appointments", tag = "appointment",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Booking,
-    responses((status = 201, body = BookingRecorded), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = BookingRecorded), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn book(
     State(app): State<Arc<App>>,

@@ -32,7 +32,7 @@ pub(crate) struct Cancellation {
     post, path = "/v1/patients/{patient}/appointments/{appointment}/cancellation", tag = "appointment",
     params(("patient" = Uuid, Path), ("appointment" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Cancellation,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,

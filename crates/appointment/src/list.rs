@@ -69,7 +69,7 @@ impl From<&Appointment> for Entry {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/appointments", tag = "appointment",
     params(("patient" = Uuid, Path)),
-    responses((status = 200, body = Appointments), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Appointments), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,

@@ -28,7 +28,7 @@ pub(crate) struct Outcome {
     post, path = "/v1/patients/{patient}/appointments/{appointment}/completion", tag = "appointment",
     params(("patient" = Uuid, Path), ("appointment" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Outcome,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn complete(
     State(app): State<Arc<App>>,
@@ -43,7 +43,7 @@ pub(crate) async fn complete(
     post, path = "/v1/patients/{patient}/appointments/{appointment}/miss", tag = "appointment",
     params(("patient" = Uuid, Path), ("appointment" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Outcome,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn miss(
     State(app): State<Arc<App>>,

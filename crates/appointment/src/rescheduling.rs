@@ -41,7 +41,7 @@ pub(crate) struct Rescheduling {
     post, path = "/v1/patients/{patient}/appointments/{appointment}/rescheduling", tag = "appointment",
     params(("patient" = Uuid, Path), ("appointment" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Rescheduling,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn reschedule(
     State(app): State<Arc<App>>,

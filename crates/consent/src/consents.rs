@@ -51,7 +51,7 @@ pub(crate) struct Proof {
     post, path = "/v1/patients/{patient}/consents", tag = "consent",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Consent,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn grant(
     State(app): State<Arc<App>>,

@@ -68,7 +68,7 @@ pub(crate) struct Wishes {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/consents", tag = "consent",
     params(("patient" = Uuid, Path)),
-    responses((status = 200, body = Overview), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Overview), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn overview(
     State(app): State<Arc<App>>,

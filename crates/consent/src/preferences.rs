@@ -39,7 +39,7 @@ pub(crate) struct Wish {
     post, path = "/v1/patients/{patient}/preferences", tag = "consent",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Wish,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn set(
     State(app): State<Arc<App>>,

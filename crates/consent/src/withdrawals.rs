@@ -37,7 +37,7 @@ pub(crate) struct Withdrawal {
     post, path = "/v1/patients/{patient}/consent-withdrawals", tag = "consent",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Withdrawal,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn withdraw(
     State(app): State<Arc<App>>,

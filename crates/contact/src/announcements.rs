@@ -36,7 +36,7 @@ pub(crate) struct Announcement {
     post, path = "/v1/patients/{patient}/announcements", tag = "contact",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Announcement,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn announce(
     State(app): State<Arc<App>>,

@@ -68,7 +68,7 @@ pub(crate) struct ContactRecorded {
     post, path = "/v1/patients/{patient}/contacts", tag = "contact",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Contact,
-    responses((status = 201, body = ContactRecorded), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = ContactRecorded), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn record(
     State(app): State<Arc<App>>,

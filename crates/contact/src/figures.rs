@@ -53,7 +53,7 @@ fn month(field: &'static str, text: &str) -> Result<(), Problem> {
 #[utoipa::path(
     get, path = "/v1/figures", tag = "contact",
     params(Months),
-    responses((status = 200, body = Figures), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn figures(State(app): State<Arc<App>>, caller: Caller, Query(months): Query<Months>) -> Result<Json<Figures>, Problem> {
     caller.may(Permission::SeeFigures)?;
@@ -85,7 +85,7 @@ pub(crate) struct Alarms {
 /// Show what an operator must look at
 #[utoipa::path(
     get, path = "/v1/alarms", tag = "contact",
-    responses((status = 200, body = Alarms), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Alarms), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn alarms(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Alarms>, Problem> {
     caller.may(Permission::Operate)?;

@@ -77,7 +77,7 @@ pub(crate) struct Answered {
     post, path = "/v1/patients/{patient}/permits", tag = "contact",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = AskFor,
-    responses((status = 200, body = Answered), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Answered), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn ask(
     State(app): State<Arc<App>>,

@@ -37,7 +37,7 @@ pub(crate) struct WouldAsk {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/permits/preview", tag = "contact",
     params(("patient" = Uuid, Path), WouldAsk),
-    responses((status = 200, body = Answered), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Answered), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn preview(
     State(app): State<Arc<App>>,

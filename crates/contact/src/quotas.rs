@@ -56,7 +56,7 @@ pub(crate) struct Quotas {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/quotas", tag = "contact",
     params(("patient" = Uuid, Path), Wanted),
-    responses((status = 200, body = Quotas), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Quotas), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn of_patient(
     State(app): State<Arc<App>>,
@@ -140,7 +140,7 @@ pub(crate) struct ExhaustedQuotas {
 #[utoipa::path(
     get, path = "/v1/quotas", tag = "contact",
     params(Exhausted),
-    responses((status = 200, body = ExhaustedQuotas), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = ExhaustedQuotas), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn exhausted(
     State(app): State<Arc<App>>,

@@ -21,7 +21,7 @@ pub(crate) struct Nothing {}
     post, path = "/v1/patients/{patient}/permits/{permit}/release", tag = "contact",
     params(("patient" = Uuid, Path), ("permit" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Nothing,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn release(
     State(app): State<Arc<App>>,

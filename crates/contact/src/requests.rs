@@ -44,7 +44,7 @@ pub(crate) struct RequestRecorded {
     post, path = "/v1/patients/{patient}/requests", tag = "contact",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = CallMe,
-    responses((status = 201, body = RequestRecorded), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = RequestRecorded), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn request(
     State(app): State<Arc<App>>,

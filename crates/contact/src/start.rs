@@ -27,7 +27,7 @@ pub(crate) struct Begun {
     post, path = "/v1/patients/{patient}/permits/{permit}/start", tag = "contact",
     params(("patient" = Uuid, Path), ("permit" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Nothing,
-    responses((status = 201, body = Begun), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Begun), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,

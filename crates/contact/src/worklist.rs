@@ -35,6 +35,7 @@ const MOST_ROWS: usize = 4000;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     /// `due` (now; if absent), `ahead` (later), or `announce` (to be told before the patient leaves).
+    #[param(inline)]
     view: Option<View>,
     /// Only this purpose.
     #[param(value_type = Option<String>)]
@@ -115,7 +116,7 @@ pub(crate) struct Worklist {
 #[utoipa::path(
     get, path = "/v1/branches/{branch}/worklist", tag = "contact",
     params(("branch" = String, Path), Wanted),
-    responses((status = 200, body = Worklist), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Worklist), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn worklist(
     State(app): State<Arc<App>>,

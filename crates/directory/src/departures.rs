@@ -48,7 +48,7 @@ pub(crate) struct Whereabouts {
     post, path = "/v1/clinicians/{clinician}/departure", tag = "directory",
     params(("clinician" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Departure,
-    responses((status = 201, body = DepartureNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = DepartureNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn depart(
     State(app): State<Arc<App>>,
@@ -74,7 +74,7 @@ pub(crate) async fn depart(
 #[utoipa::path(
     get, path = "/v1/clinicians/{clinician}/departure", tag = "directory",
     params(("clinician" = Uuid, Path)),
-    responses((status = 200, body = Whereabouts), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Whereabouts), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn whereto(State(app): State<Arc<App>>, caller: Caller, Path(clinician): Path<Uuid>) -> Result<Json<Whereabouts>, Problem> {
     caller.may(Permission::SeeDirectory)?;

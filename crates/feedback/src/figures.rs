@@ -99,7 +99,7 @@ pub(crate) struct Named {
 /// Their scores and themes by branch, clinician and month. Nothing tells whom they brought.
 #[utoipa::path(
     get, path = "/v1/feedback", tag = "feedback", params(Which),
-    responses((status = 200, body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn of_referrers(
     State(app): State<Arc<App>>,
@@ -115,7 +115,7 @@ pub(crate) async fn of_referrers(
 /// Kept apart from what those say who recommend us.
 #[utoipa::path(
     get, path = "/v1/feedback/others", tag = "feedback", params(Which),
-    responses((status = 200, body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn of_others(
     State(app): State<Arc<App>>,

@@ -56,7 +56,7 @@ pub(crate) struct FeedbackRecorded {
     post, path = "/v1/patients/{patient}/feedback", tag = "feedback",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Feedback,
-    responses((status = 201, body = FeedbackRecorded), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = FeedbackRecorded), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn give(
     State(app): State<Arc<App>>,

@@ -60,7 +60,7 @@ pub(crate) struct Referrer {
 /// See who recommends us
 #[utoipa::path(
     get, path = "/v1/referrers", tag = "feedback", params(Which),
-    responses((status = 200, body = Page), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Page), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn page(
     State(app): State<Arc<App>>,

@@ -26,7 +26,7 @@ pub(crate) struct When {
     post, path = "/v1/patients/{patient}/death", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = When,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn died(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<When>) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Register)?;
@@ -41,7 +41,7 @@ pub(crate) async fn died(State(app): State<Arc<App>>, Path(patient): Path<Uuid>,
     post, path = "/v1/patients/{patient}/restoration", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = When,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn restored(
     State(app): State<Arc<App>>,

@@ -17,7 +17,7 @@ use crate::death::When;
     post, path = "/v1/patients/{patient}/erasure", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = When,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn erase(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<When>) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Erase)?;

@@ -80,7 +80,7 @@ pub(crate) struct History {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/history", tag = "patient",
     params(("patient" = Uuid, Path), Part),
-    responses((status = 200, body = History), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = History), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn history(
     State(app): State<Arc<App>>,
@@ -145,7 +145,8 @@ pub(crate) async fn history(
             kind: event.kind().to_owned(),
             time: envelope.time,
             recorded_at: envelope.recorded_at,
-            actor: (!elsewhere).then(|| envelope.actor.to_string()),
+            actor: (caller.covers_all() || envelope.branch.as_ref().is_some_and(|branch| caller.covers(branch)))
+                .then(|| envelope.actor.to_string()),
             branch: envelope.branch.clone().filter(|branch| caller.covers(branch)),
             data: data(event, elsewhere, &caller)?,
             policy: policies.in_force(envelope.recorded_at).map(|p| p.event.version.to_string()),

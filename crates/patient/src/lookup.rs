@@ -41,7 +41,7 @@ pub(crate) struct Found {
 #[utoipa::path(
     get, path = "/v1/patients", tag = "patient",
     params(Wanted),
-    responses((status = 200, body = Found), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Found), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn lookup(State(app): State<Arc<App>>, caller: Caller, Query(wanted): Query<Wanted>) -> Result<Json<Found>, Problem> {
     caller.may(Permission::SeePerson)?;

@@ -30,7 +30,7 @@ pub(crate) struct Other {
     post, path = "/v1/patients/{patient}/merge", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Other,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn merge(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<Other>) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Merge)?;
@@ -50,7 +50,7 @@ pub(crate) async fn merge(State(app): State<Arc<App>>, Path(patient): Path<Uuid>
     post, path = "/v1/patients/{patient}/separation", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Other,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn separate(
     State(app): State<Arc<App>>,

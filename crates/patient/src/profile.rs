@@ -47,7 +47,7 @@ pub(crate) struct Change {
     patch, path = "/v1/patients/{patient}", tag = "patient",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Change,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,

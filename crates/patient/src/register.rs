@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tact_domain::patient::admit::admit_time;
 use tact_domain::patient::events::{Event, Registered};
 use tact_domain::patient::state::Standing;
 use tact_domain::Branch;
 use tact_personal::{Link, NewPerson, Put};
 use tact_service::app::database;
+use tact_service::fields::MAX_LIST;
 use tact_service::transact::Failure;
 use tact_service::{Answer, App, Permission, Problem, Receipt, Write, receipt};
 use utoipa::ToSchema;
@@ -54,14 +56,19 @@ pub(crate) struct NewPatient {
     post, path = "/v1/patients", tag = "patient",
     params(("Idempotency-Key" = String, Header)),
     request_body = NewPatient,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatient>) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Register)?;
     write.caller.at(&write.body.home_branch)?;
     let body = &write.body;
     let branch = app.branch("home_branch", &body.home_branch).await?;
-    let details = body.person.check(app.clock.now())?;
+    let clock = app.clock.now();
+    let details = body.person.check(clock)?;
+    admit_time(body.time.unwrap_or(clock), clock)?;
+    if body.external_ids.len() > MAX_LIST {
+        return Err(Problem::field("external_ids", format!("it has {} entries, the most is {MAX_LIST}", body.external_ids.len())));
+    }
     for id in &body.external_ids {
         id.check()?;
     }
@@ -76,6 +83,13 @@ pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatien
         recommended_by: body.recommended_by,
         guardian: body.guardian,
     });
+    // Before anything is kept: what is refused must leave nothing personal behind.
+    for id in &body.external_ids {
+        match app.personal.by_external_id(&id.system, &id.value).await.map_err(database)? {
+            Some(other) if other != patient => return Err(taken(other)),
+            _ => {}
+        }
+    }
     // Personal data first: if the process dies in between, the same command finds its own data there and goes on.
     let person = NewPerson { patient, command: write.fingerprint(), details };
     match app.personal.register(&person).await.map_err(database)? {
@@ -88,14 +102,20 @@ pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatien
             Link::Done => {}
             Link::Erased => return Err(Problem::conflict("the patient whom this command registered was erased")),
             Link::Other(other) => {
-                return Err(Problem::conflict("this id of another system belongs to a patient who is known already")
-                    .with("field", "external_ids")
-                    .with("patient", other.to_string()));
+                // Somebody was faster by a moment. Nobody will ever be known by this id, so nothing is kept under it.
+                app.personal.erase(patient).await.map_err(database)?;
+                return Err(taken(other));
             }
         }
     }
     let command = write.command(patient, body.time, Some(&body.home_branch));
     Ok(receipt(&app.transactor.record(patient, &command, &event).await?))
+}
+
+fn taken(by: Uuid) -> Problem {
+    Problem::conflict("this id of another system belongs to a patient who is known already")
+        .with("field", "external_ids")
+        .with("patient", by.to_string())
 }
 
 /// # Errors

@@ -45,7 +45,7 @@ pub(crate) struct Shown {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}", tag = "patient",
     params(("patient" = Uuid, Path)),
-    responses((status = 200, body = Shown), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Shown), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(patient): Path<Uuid>) -> Result<Json<Shown>, Problem> {
     caller.may(Permission::SeePerson)?;

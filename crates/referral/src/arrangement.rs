@@ -35,7 +35,7 @@ pub(crate) struct Arrangement {
     post, path = "/v1/patients/{patient}/referrals/{referral}/arrangement", tag = "referral",
     params(("patient" = Uuid, Path), ("referral" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Arrangement,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn arrange(
     State(app): State<Arc<App>>,

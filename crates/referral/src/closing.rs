@@ -26,7 +26,7 @@ pub(crate) struct Closing {
     post, path = "/v1/patients/{patient}/referrals/{referral}/closing", tag = "referral",
     params(("patient" = Uuid, Path), ("referral" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Closing,
-    responses((status = 201, body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn close(
     State(app): State<Arc<App>>,

@@ -46,7 +46,7 @@ pub(crate) struct Entry {
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/referrals", tag = "referral",
     params(("patient" = Uuid, Path)),
-    responses((status = 200, body = Referrals), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Referrals), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, Path(patient): Path<Uuid>) -> Result<Json<Referrals>, Problem> {
     caller.may(Permission::SeeHistory)?;

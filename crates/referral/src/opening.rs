@@ -43,7 +43,7 @@ pub(crate) struct ReferralOpenedHere {
     post, path = "/v1/patients/{patient}/referrals", tag = "referral",
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Need,
-    responses((status = 201, body = ReferralOpenedHere), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = ReferralOpenedHere), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn open(
     State(app): State<Arc<App>>,

@@ -150,15 +150,25 @@ struct ProblemSchema {
     field: Option<String>,
 }
 
-/// Says for every operation of a document what its problems look like: which callers must expect of each, whatever it does.
+/// Says for every operation of a document what callers must expect of each, whatever it does: what its problems look like. And names it by
+/// its method and path, since the functions behind several are called alike.
 pub fn describe(document: &mut OpenApi) {
     let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let problem = |description: &str| ResponseBuilder::new().description(description).content("application/problem+json", content()).build();
     let schema = <ProblemSchema as utoipa::PartialSchema>::schema();
     document.components.get_or_insert_default().schemas.insert("Problem".to_owned(), schema);
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            let name = path.trim_start_matches("/v1").replace('-', "_").replace("/{", "_by_").replace('}', "").replace('/', "_");
+            operation.operation_id = Some(format!("{method}{name}"));
             let responses = &mut operation.responses.responses;
             responses.retain(|status, _| status.starts_with('2'));
             responses.insert("4XX".to_owned(), problem("The caller can mend it: the request, the right to it, or what it contradicts (RFC 9457).").into());

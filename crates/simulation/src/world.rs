@@ -60,8 +60,6 @@ pub(crate) struct Aftermath {
     pub(crate) given: BTreeSet<Uuid>,
     /// The circumstances in which each event was sent.
     pub(crate) sent: std::collections::BTreeMap<Uuid, Sent>,
-    /// Everybody who was ever spoken of.
-    pub(crate) patients: Vec<Uuid>,
 }
 
 struct Service {
@@ -175,15 +173,14 @@ impl World {
         self.report.figures.commands = self.given.len() as u64;
         self.report.figures.acknowledged = self.acknowledged.len() as u64;
         self.report.figures.reactions = self.reacted.get();
-        let patients: Vec<Uuid> = self.patients.iter().copied().filter(|p| !p.is_nil()).collect();
+        let patients = self.patients.iter().copied().filter(|p| !p.is_nil());
         let mut streams = vec![StreamId::Policy, StreamId::Directory];
-        streams.extend(patients.iter().map(|p| StreamId::Patient(*p)));
+        streams.extend(patients.map(StreamId::Patient));
         let aftermath = Aftermath {
             log: self.network.everything(&streams),
             acknowledged: self.acknowledged,
             given: self.given,
             sent: self.network.sent(),
-            patients,
         };
         (self.report, aftermath)
     }

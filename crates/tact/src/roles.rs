@@ -82,6 +82,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     failed: tokio::sync::mpsc::UnboundedReceiver<anyhow::Error>,
+    /// Held, so that a process without a projector does not take the silence for a failure.
+    _failing: tokio::sync::mpsc::UnboundedSender<anyhow::Error>,
 }
 
 impl Running {
@@ -251,7 +253,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
     let router = router(&app, roles, stopped.clone());
     // The last one, so that it is stopped last.
     tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
-    Ok(Running { url, first_token, app, stop, tasks, failed })
+    Ok(Running { url, first_token, app, stop, tasks, failed, _failing: failing })
 }
 
 /// The projector of a process, by the process's own clock.
@@ -300,13 +302,20 @@ pub fn whole_document() -> utoipa::openapi::OpenApi {
     document(Role::value_variants().iter().map(|role| role.routes())).split_for_parts().1
 }
 
+/// How long the log and the databases may take to answer together: less than whoever asks is likely to wait.
+const READY_WAIT: Duration = Duration::from_secs(4);
+
 async fn ready(app: &App, stopped: &watch::Receiver<bool>) -> Result<&'static str, Problem> {
     if *stopped.borrow() {
         return Err(Problem::unavailable("the server is stopping"));
     }
-    app.transactor.log().head().await?;
-    app.personal.db().ping().await.map_err(tact_service::app::database)?;
-    app.read.db().ping().await.map_err(tact_service::app::database)?;
+    let asked = async {
+        app.transactor.log().head().await?;
+        app.personal.db().ping().await.map_err(tact_service::app::database)?;
+        app.read.db().ping().await.map_err(tact_service::app::database)
+    };
+    let late = || Problem::unavailable(format!("the log or a database did not answer within {} s", READY_WAIT.as_secs())).retry_after(2);
+    tokio::time::timeout(READY_WAIT, asked).await.map_err(|_| late())??;
     Ok("ok")
 }
 

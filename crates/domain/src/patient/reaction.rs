@@ -98,7 +98,8 @@ impl Reaction {
                     return Outcome::Nothing;
                 }
                 // Undone since it was begun, or the survivor is gone: what was closed too late opens again.
-                if target.absorbing != Some(self.source) || target.standing == Standing::Erased {
+                let undone = target.absorbing != Some(self.source) && target.parted.iter().any(|p| p.from == self.source);
+                if undone || target.standing == Standing::Erased {
                     let facts = Some(Box::new(target.parted_facts(self.source)));
                     return Outcome::Undo(Event::Separated(Separated { from: self.source, facts }));
                 }
