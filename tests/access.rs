@@ -128,7 +128,8 @@ impl Known {
         let ask = json!({"purpose": "callback", "channel": "phone", "branch": "north"});
         let permit = id(&network.post(&path("permits"), ask).await.ok()["permit"]);
         let referral = id(&network.post(&path("referrals"), json!({"need": "x_ray"})).await.ok()["referral"]);
-        let provider = id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
+        let provider =
+            id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
         network.post(&format!("/v1/clinicians/{CLINICIAN}/departure"), json!({"new_clinic": "City hospital 2"})).await.ok();
         Self { patient, other, appointment, permit, referral, provider }
     }
@@ -169,7 +170,9 @@ impl Known {
                 json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T10:00:00Z"}})
             }
             ("POST", "requests") => json!({"channel": "phone"}),
-            ("POST", "consents") => json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": CLINICIAN}}),
+            ("POST", "consents") => {
+                json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": CLINICIAN}})
+            }
             ("POST", "preferences") => json!({"preferred_channel": "sms"}),
             ("POST", "appointments") => json!({"branch": "north", "kind": "checkup", "starts_at": "2026-03-09T10:00:00+03:00"}),
             ("POST", "rescheduling") => json!({"starts_at": "2026-03-10T10:00:00+03:00", "by": "patient"}),
@@ -221,7 +224,9 @@ fn check(row: &Row, caller: &Asking, reply: &Reply) -> Result<(), String> {
     let (method, route, roles, scope) = row;
     let refused = reply.status == StatusCode::FORBIDDEN;
     let detail = reply.json["detail"].as_str().unwrap_or_default();
-    let wrong = |what: &str| Err(format!("{method} {route} as {} of {:?}: {what}: {} {}", caller.role, caller.reach, reply.status, reply.json));
+    let wrong = |what: &str| {
+        Err(format!("{method} {route} as {} of {:?}: {what}: {} {}", caller.role, caller.reach, reply.status, reply.json))
+    };
     if !roles.contains(&caller.role) {
         let named: BTreeSet<&str> = EVERYONE.iter().copied().filter(|role| detail.contains(role)).collect();
         return match refused {
@@ -238,7 +243,9 @@ fn check(row: &Row, caller: &Asking, reply: &Reply) -> Result<(), String> {
     match (within, refused) {
         (true, false) if reply.status != StatusCode::UNAUTHORIZED && !reply.status.is_server_error() => Ok(()),
         (true, _) => wrong("the caller may do this"),
-        (false, true) if *scope == Named && (reply.json["field"] != "branch" || !detail.contains("`north`")) => wrong("the branch must be named"),
+        (false, true) if *scope == Named && (reply.json["field"] != "branch" || !detail.contains("`north`")) => {
+            wrong("the branch must be named")
+        }
         (false, true) => Ok(()),
         (false, false) => wrong("this is out of the caller's branches"),
     }
@@ -248,7 +255,11 @@ fn routes_of_the_document() -> BTreeSet<(String, String)> {
     let document = serde_json::to_value(tact::roles::whole_document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let routes = paths.iter().flat_map(|(path, item)| {
-        let methods = item.as_object().unwrap().keys().filter(|key| !["parameters", "summary", "description", "servers"].contains(&key.as_str()));
+        let methods = item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| !["parameters", "summary", "description", "servers"].contains(&key.as_str()));
         methods.map(move |method| (method.to_uppercase(), path.clone()))
     });
     routes.collect()
@@ -258,7 +269,8 @@ fn routes_of_the_document() -> BTreeSet<(String, String)> {
 fn every_route_stands_in_the_table_and_every_row_is_a_route() {
     let mut served = routes_of_the_document();
     served.retain(|(_, path)| !OPEN_ROUTES.contains(&path.as_str()));
-    let listed: BTreeSet<(String, String)> = TABLE.iter().map(|(method, route, ..)| ((*method).to_owned(), (*route).to_owned())).collect();
+    let listed: BTreeSet<(String, String)> =
+        TABLE.iter().map(|(method, route, ..)| ((*method).to_owned(), (*route).to_owned())).collect();
     assert_eq!(listed.len(), TABLE.len(), "a route stands in the table twice");
     let missing: Vec<_> = served.difference(&listed).collect();
     let left_over: Vec<_> = listed.difference(&served).collect();
@@ -320,7 +332,11 @@ async fn nobody_comes_in_without_a_valid_token() {
                 request.headers_mut().insert("authorization", value);
             }
             let reply = network.send(request).await;
-            assert_eq!(reply.headers.get("www-authenticate").map(|value| value.to_str().unwrap()), Some("Bearer"), "{method} {path} {header:?}");
+            assert_eq!(
+                reply.headers.get("www-authenticate").map(|value| value.to_str().unwrap()),
+                Some("Bearer"),
+                "{method} {path} {header:?}"
+            );
             let problem = reply.refused(401, "unauthenticated");
             assert!(!problem.to_string().contains(&network.manager), "a token is never repeated: {problem}");
         }
@@ -408,11 +424,16 @@ async fn of_other_branches_contacts_only_purpose_channel_and_time_are_shown() {
     let quotas = network.get_as(&east, &path("quotas")).await.ok();
     let history = network.get_as(&east, &path("history")).await.ok();
     let counted = quotas["quotas"].to_string();
-    assert!(counted.contains("checkup_invitation") && counted.contains("2026-03-02T09:00:00Z"), "purpose and time are shown: {counted}");
+    assert!(
+        counted.contains("checkup_invitation") && counted.contains("2026-03-02T09:00:00Z"),
+        "purpose and time are shown: {counted}"
+    );
     let made: Vec<&Value> = history["events"].as_array().unwrap().iter().filter(|e| e["type"] == "contact.made").collect();
     assert_eq!(made.len(), 2, "{history}");
     assert_eq!(made[1]["data"], json!({"purpose": "checkup_invitation", "channel": "phone"}));
-    for (what, shown) in [("refusal", &refusal), ("second", &second_refusal), ("preview", &preview), ("quotas", &quotas), ("history", &history)] {
+    for (what, shown) in
+        [("refusal", &refusal), ("second", &second_refusal), ("preview", &preview), ("quotas", &quotas), ("history", &history)]
+    {
         let mut found = Vec::new();
         words(shown, &mut found);
         for word in &found {
@@ -437,7 +458,8 @@ async fn of_other_branches_contacts_only_purpose_channel_and_time_are_shown() {
 async fn lists_show_a_callers_own_branches() {
     let network = Network::start().await;
     let patient = network.patient("north", json!({})).await;
-    let call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
+    let call =
+        json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
     network.post(&format!("/v1/patients/{patient}/contacts"), call).await.ok();
     let feedback = network.post(&format!("/v1/patients/{patient}/feedback"), json!({"branch": "north", "score": 3})).await.ok();
     let position = feedback["position"].as_str().unwrap();

@@ -38,11 +38,15 @@ struct Services {
 
 impl Services {
     async fn start(cluster: &Cluster) -> Self {
-        let [one, two, consent, appointment] =
-            futures::future::join_all([cluster.serve("contact"), cluster.serve("contact"), cluster.serve("consent"), cluster.serve("appointment")])
-                .await
-                .try_into()
-                .unwrap();
+        let [one, two, consent, appointment] = futures::future::join_all([
+            cluster.serve("contact"),
+            cluster.serve("contact"),
+            cluster.serve("consent"),
+            cluster.serve("appointment"),
+        ])
+        .await
+        .try_into()
+        .unwrap();
         Self { contact: [one, two], consent, appointment, patient: cluster.serve("patient,directory,projector").await }
     }
 
@@ -83,7 +87,8 @@ async fn of_64_who_race_for_a_permit_at_two_processes_one_wins() {
     let ask = json!({"purpose": "appointment_reminder", "channel": "phone", "branch": "north"});
     for _ in 0..3 {
         let patient = desk.patient("north").await;
-        let booked = desk.at(&services.appointment).post(&format!("/v1/patients/{patient}/appointments"), booking.clone()).await.ok();
+        let booked =
+            desk.at(&services.appointment).post(&format!("/v1/patients/{patient}/appointments"), booking.clone()).await.ok();
 
         // The limit is two attempts, one of them reached.
         let first = race(&askers, &patient, &ask).await;
@@ -115,7 +120,8 @@ async fn of_64_who_race_for_a_permit_at_two_processes_one_wins() {
         let events = stream(&cluster, &patient).await;
         assert_eq!((count(&events, "contact.permitted"), count(&events, "contact.made")), (2, 2));
         assert_eq!(count(&events, "contact.refused"), 63 + 15 + 16);
-        let counted: Vec<BTreeMap<String, (u64, u64)>> = futures::future::join_all(askers[..2].iter().map(|asker| used(asker, &patient))).await;
+        let counted: Vec<BTreeMap<String, (u64, u64)>> =
+            futures::future::join_all(askers[..2].iter().map(|asker| used(asker, &patient))).await;
         assert_eq!(counted[0], counted[1]);
         assert_eq!(counted[0].values().copied().collect::<Vec<_>>(), [(1, 0), (2, 0)], "{:?}", counted[0]);
     }
@@ -126,7 +132,12 @@ async fn of_64_who_race_for_a_permit_at_two_processes_one_wins() {
 async fn used(asker: &Caller, patient: &str) -> BTreeMap<String, (u64, u64)> {
     let quotas = asker.get(&format!("/v1/patients/{patient}/quotas?purpose=appointment_reminder")).await.ok();
     let lines = quotas["quotas"][0]["limits"].as_array().unwrap().clone();
-    lines.iter().map(|line| (line["limit"].as_str().unwrap().to_owned(), (line["used"].as_u64().unwrap(), line["left"].as_u64().unwrap()))).collect()
+    lines
+        .iter()
+        .map(|line| {
+            (line["limit"].as_str().unwrap().to_owned(), (line["used"].as_u64().unwrap(), line["left"].as_u64().unwrap()))
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +159,9 @@ async fn no_permit_is_granted_after_a_withdrawal_was_acknowledged() {
             askers[0].get(&format!("{path}/preview?purpose=promotion&channel=sms&branch=north")).await.ok();
             askers[1].get(&format!("{path}/preview?purpose=promotion&channel=sms&branch=north")).await.ok();
         }
-        let withdrawal = async { consent.post(&format!("/v1/patients/{patient}/consent-withdrawals"), json!({"purpose": "promotion"})).await.ok() };
+        let withdrawal = async {
+            consent.post(&format!("/v1/patients/{patient}/consent-withdrawals"), json!({"purpose": "promotion"})).await.ok()
+        };
         let ((), answers) = tokio::join!(async { drop(withdrawal.await) }, race(&askers, &patient, &ask));
         // Acknowledged: from here on nobody may be told yes, wherever they ask.
         for answer in race(&askers, &patient, &ask).await {
@@ -173,7 +186,8 @@ async fn a_command_goes_on_at_another_process_when_its_own_is_killed() {
     let survivor = cluster.serve("contact").await;
     let patient = desk.patient("north").await;
     let path = format!("/v1/patients/{patient}/contacts");
-    let call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
+    let call =
+        json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
     let rounds = 6;
     for round in 0..rounds {
         let mut doomed = cluster.serve("contact").await;
@@ -194,7 +208,10 @@ async fn a_command_goes_on_at_another_process_when_its_own_is_killed() {
         let again = desk.at(&survivor).post_under(&key, &path, call.clone()).await.ok();
         if let Some(first) = first {
             assert_eq!(again["repeated"], true);
-            assert_eq!((&again["event"], &again["contact"], &again["position"]), (&first["event"], &first["contact"], &first["position"]));
+            assert_eq!(
+                (&again["event"], &again["contact"], &again["position"]),
+                (&first["event"], &first["contact"], &first["position"])
+            );
         }
         let third = desk.at(&survivor).post_under(&key, &path, call.clone()).await.ok();
         assert_eq!((&third["event"], &third["repeated"]), (&again["event"], &json!(true)));
@@ -217,7 +234,11 @@ async fn what_one_service_does_the_read_models_of_another_show() {
     let contact = desk.at(&services.contact[1]);
     let list = contact.until(&format!("/v1/branches/east/worklist?at_least={position}"), |reply| reply.status.is_success()).await;
     let entries = list.json["entries"].as_array().unwrap();
-    assert!(entries.iter().any(|entry| entry["patient"] == patient && entry["purpose"] == "callback" && entry["callable"] == true), "{}", list.json);
+    assert!(
+        entries.iter().any(|entry| entry["patient"] == patient && entry["purpose"] == "callback" && entry["callable"] == true),
+        "{}",
+        list.json
+    );
     // A route of a service that is not here is not here.
     contact.post("/v1/patients", json!({"home_branch": "east"})).await.refused(404, "not_found");
     for process in &services.contact {

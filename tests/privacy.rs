@@ -18,12 +18,32 @@ use crate::processes::{Caller, Cluster, PATIENCE, Process, command, ended, new_k
 /// What no one but the personal data store may hold, in lower case.
 const SECRETS: &[&str] = &[
     // The person, and the one merged into her.
-    "зинаида", "quirkwood", "905 731-94-62", "9057319462", "zina.quirk", "marzipan embankment", "1931-07-29", "crm-falcon-77",
-    "ottokar", "whistlethorn", "906 842-05-73", "9068420573", "otto.whistle", "nougat alley", "1933-08-17", "crm-heron-88",
+    "зинаида",
+    "quirkwood",
+    "905 731-94-62",
+    "9057319462",
+    "zina.quirk",
+    "marzipan embankment",
+    "1931-07-29",
+    "crm-falcon-77",
+    "ottokar",
+    "whistlethorn",
+    "906 842-05-73",
+    "9068420573",
+    "otto.whistle",
+    "nougat alley",
+    "1933-08-17",
+    "crm-heron-88",
     // Her new number, and what was said and written.
-    "907 953-16-84", "9079531684", "sapphire cockatoo", "velvet anvil", "copper meringue",
+    "907 953-16-84",
+    "9079531684",
+    "sapphire cockatoo",
+    "velvet anvil",
+    "copper meringue",
     // What was refused where it has no place.
-    "paper mache dragon", "obsidian kazoo", "turquoise walrus",
+    "paper mache dragon",
+    "obsidian kazoo",
+    "turquoise walrus",
 ];
 
 /// Those of [`SECRETS`] in a text, whatever their case.
@@ -96,7 +116,8 @@ impl Life {
         let call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached",
             "permit": permit, "contact": begun["contact"], "note": "Velvet Anvil"});
         self.post("/v1/patients/{patient}/contacts", &[], call).await;
-        let told = json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T12:00:00Z"}});
+        let told =
+            json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T12:00:00Z"}});
         self.post("/v1/patients/{patient}/announcements", &[], told).await;
         let consent = json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": "4a1c7f0e-0000-4000-8000-000000000001"}});
         self.post("/v1/patients/{patient}/consents", &[], consent).await;
@@ -118,9 +139,11 @@ impl Life {
         }
         let moved = json!({"starts_at": "2026-03-06T10:00:00+03:00", "by": "clinic"});
         self.post(&format!("{route}/{{appointment}}/rescheduling"), &[("appointment", &booked[0])], moved).await;
-        for (what, appointment, body) in
-            [("completion", &booked[0], json!({})), ("cancellation", &booked[1], json!({"by": "patient"})), ("miss", &booked[2], json!({}))]
-        {
+        for (what, appointment, body) in [
+            ("completion", &booked[0], json!({})),
+            ("cancellation", &booked[1], json!({"by": "patient"})),
+            ("miss", &booked[2], json!({})),
+        ] {
             self.post(&format!("{route}/{{appointment}}/{what}"), &[("appointment", appointment)], body).await;
         }
         let hospital = json!({"name": "City hospital 2", "services": ["x_ray"]});
@@ -186,15 +209,30 @@ impl Life {
     /// The personal data store has it all, and those who may see it do.
     async fn is_known(&self) {
         let shown = self.desk.get(&format!("/v1/patients/{}", self.patient)).await.ok().to_string();
-        assert!(["Зинаида Quirkwood", "+7 907 953-16-84", "17 Marzipan Embankment", "1931-07-29", "CRM-Falcon-77"].iter().all(|secret| shown.contains(secret)), "{shown}");
+        assert!(
+            ["Зинаида Quirkwood", "+7 907 953-16-84", "17 Marzipan Embankment", "1931-07-29", "CRM-Falcon-77"]
+                .iter()
+                .all(|secret| shown.contains(secret)),
+            "{shown}"
+        );
     }
 
     /// What a caller is answered on every route that reads.
     async fn holds_none_for(&self, what: &str, caller: &Caller) {
         for route in routes("get") {
-            let path = route.replace("{patient}", &self.patient).replace("{branch}", "north").replace("{code}", "north").replace("{version}", "default");
+            let path = route
+                .replace("{patient}", &self.patient)
+                .replace("{branch}", "north")
+                .replace("{code}", "north")
+                .replace("{version}", "default");
             let path = path.replace("{clinician}", "00000000-0000-4000-8000-00000000000c");
-            for query in ["", "?text=Quirkwood", "?from=2026-03&until=2026-04", "?branch=north&purpose=callback&channel=phone", "?system=crm&value=CRM-Falcon-77"] {
+            for query in [
+                "",
+                "?text=Quirkwood",
+                "?from=2026-03&until=2026-04",
+                "?branch=north&purpose=callback&channel=phone",
+                "?system=crm&value=CRM-Falcon-77",
+            ] {
                 let reply = caller.get(&format!("{path}{query}")).await;
                 let asked = query.contains("Quirkwood") || query.contains("Falcon");
                 if !asked || reply.status.is_success() {
@@ -234,7 +272,10 @@ fn routes(method: &str) -> Vec<String> {
 /// Every file in a folder with its bytes.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.is_file()).map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())).collect()
+    entries
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap()))
+        .collect()
 }
 
 /// Tokens made by the program itself, for those who may not see who a patient is.
@@ -271,9 +312,16 @@ async fn embedded_only_the_personal_store_holds_what_is_personal() {
             holds_none(&name, &bytes);
         }
     }
-    let personal: Vec<u8> = files(folder.path()).into_iter().filter(|(name, _)| name.starts_with("personal.db")).flat_map(|(_, bytes)| bytes).collect();
+    let personal: Vec<u8> = files(folder.path())
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("personal.db"))
+        .flat_map(|(_, bytes)| bytes)
+        .collect();
     let kept = secrets_in(&personal);
-    assert!(kept.contains(&"quirkwood") && kept.contains(&"whistlethorn") && kept.contains(&"velvet anvil"), "this test can see what it looks for: {kept:?}");
+    assert!(
+        kept.contains(&"quirkwood") && kept.contains(&"whistlethorn") && kept.contains(&"velvet anvil"),
+        "this test can see what it looks for: {kept:?}"
+    );
     let make = async |arguments: &[&str]| ended(with(arguments, "2026-03-02T09:00:00Z").await).await.stdout;
     for caller in outsiders(make, &server.url).await {
         life.holds_none_for("an outsider", &caller).await;

@@ -296,7 +296,8 @@ impl Cluster {
         for (code, zone) in [("north", "Europe/Moscow"), ("east", "Asia/Yekaterinburg")] {
             manager.put(&format!("/v1/branches/{code}"), json!({"name": code, "time_zone": zone})).await.ok();
         }
-        let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-02T08:30:00Z"});
+        let policy =
+            json!({"version": "default", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-02T08:30:00Z"});
         manager.post("/v1/policies", policy).await.ok();
         running.stop().await;
         cluster.began = Instant::now();

@@ -177,7 +177,8 @@ async fn foreign_messages_do_not_stop_a_reader() {
     let first = appended(&log, patient(1), Position::START, event(0, 1)).await;
     let context = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
     // One under nobody's subject, and one under a patient's without an id.
-    let publish = async |subject: String, bytes: &'static str| context.publish(subject, bytes.into()).await.unwrap().await.unwrap();
+    let publish =
+        async |subject: String, bytes: &'static str| context.publish(subject, bytes.into()).await.unwrap().await.unwrap();
     publish(format!("{network}.evt.999.nobody"), "junk").await;
     publish(patient(1).subject(&network), "junk").await;
     let events = log.read_stream(patient(1), first, Freshness::Latest).await.unwrap();

@@ -59,7 +59,8 @@ impl Under {
         let recording = (0..count).map(|_| async {
             let key = new_key();
             let reply = self.caller.try_send(Method::POST, &self.path("contacts"), &key, Some(&contact())).await;
-            let event = reply.filter(|reply| reply.status.is_success()).map(|reply| reply.json["event"].as_str().unwrap().to_owned());
+            let event =
+                reply.filter(|reply| reply.status.is_success()).map(|reply| reply.json["event"].as_str().unwrap().to_owned());
             (key, event)
         });
         futures::future::join_all(recording).await.into_iter().collect()
@@ -70,12 +71,18 @@ impl Under {
         for (key, event) in recorded {
             let again = self.caller.post_under(key, &self.path("contacts"), contact()).await.ok();
             if let Some(event) = event {
-                assert_eq!((&again["event"], &again["repeated"]), (&json!(event), &json!(true)), "what was acknowledged is there");
+                assert_eq!(
+                    (&again["event"], &again["repeated"]),
+                    (&json!(event), &json!(true)),
+                    "what was acknowledged is there"
+                );
             }
         }
         let log = open_jetstream(JetStreamConfig::new(&self.cluster.network, [&self.cluster.nats])).await.unwrap();
-        let stored = log.read_stream(StreamId::Patient(self.patient.parse().unwrap()), Position::START, Freshness::Latest).await.unwrap();
-        let made = stored.iter().filter(|stored| Recorded::<Event>::read(&stored.bytes).unwrap().event.kind() == "contact.made").count();
+        let stored =
+            log.read_stream(StreamId::Patient(self.patient.parse().unwrap()), Position::START, Freshness::Latest).await.unwrap();
+        let made =
+            stored.iter().filter(|stored| Recorded::<Event>::read(&stored.bytes).unwrap().event.kind() == "contact.made").count();
         assert_eq!(made, recorded.len(), "each command is one event");
     }
 }

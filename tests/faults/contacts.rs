@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::network::{Network, any_id, id};
 
 fn call(permit: Option<Uuid>) -> Value {
-    let mut call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "no_answer"});
+    let mut call =
+        json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "no_answer"});
     if let Some(permit) = permit {
         call["permit"] = json!(permit);
     }
@@ -81,7 +82,9 @@ async fn what_cannot_be_true_is_refused_by_name_and_what_happened_never_is() {
     let path = |what: &str| format!("/v1/patients/{patient}/{what}");
     let permit = permitted(&network, patient).await;
     let begun = network.post(&path(&format!("permits/{permit}/start")), json!({})).await.ok();
-    for (what, field) in [(path(&format!("permits/{permit}/start")), "permit"), (path(&format!("permits/{permit}/release")), "permit")] {
+    for (what, field) in
+        [(path(&format!("permits/{permit}/start")), "permit"), (path(&format!("permits/{permit}/release")), "permit")]
+    {
         let problem = network.post(&what, json!({})).await.refused(422, "untrue");
         assert_eq!(problem["field"], field, "{problem}");
     }

@@ -44,7 +44,14 @@ impl Desk {
         let wait = Duration::from_secs(10);
         let personal = Personal::open(&target, wait).await.unwrap();
         let control = Control::new(log.clone(), "test", clock.clone());
-        let command = || Command { event: any_id(), fingerprint: None, time: None, actor: Actor::System("test".into()), branch: None, cause: None };
+        let command = || Command {
+            event: any_id(),
+            fingerprint: None,
+            time: None,
+            actor: Actor::System("test".into()),
+            branch: None,
+            cause: None,
+        };
         let text = tact_domain::policy::DEFAULT;
         let policy = PolicyPublished {
             version: "default".into(),
@@ -54,7 +61,8 @@ impl Desk {
         };
         control.publish(&command(), policy).await.unwrap();
         let branch: BranchListed =
-            serde_json::from_value(json!({"branch": "north", "name": "North", "time_zone": "Europe/Moscow", "services": []})).unwrap();
+            serde_json::from_value(json!({"branch": "north", "name": "North", "time_zone": "Europe/Moscow", "services": []}))
+                .unwrap();
         control.note(&command(), DirectoryEvent::BranchListed(branch)).await.unwrap();
         let token = new_token();
         let entry = Token {

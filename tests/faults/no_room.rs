@@ -14,7 +14,8 @@ async fn a_full_log_takes_nothing_and_loses_nothing() {
     let desk = Desk::on(log.clone()).await;
     let patient = desk.patient().await;
     let contacts = format!("/v1/patients/{patient}/contacts");
-    let call = json!({"direction": "inbound", "purpose": "promotion", "channel": "phone", "branch": "north", "outcome": "reached"});
+    let call =
+        json!({"direction": "inbound", "purpose": "promotion", "channel": "phone", "branch": "north", "outcome": "reached"});
     let mut acknowledged = Vec::new();
     let full = loop {
         let reply = desk.post(&contacts, call.clone()).await;

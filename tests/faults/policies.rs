@@ -82,9 +82,16 @@ async fn who_cannot_read_the_policies_for_a_minute_grants_nothing() {
 async fn a_policy_takes_effect_at_least_a_minute_ahead() {
     let network = Network::start().await;
     let patient = network.patient("north", json!({})).await;
-    let policy = |version: &str, from: &str| json!({"version": version, "text": tact_domain::policy::DEFAULT, "effective_from": from});
-    for soon in ["2026-03-02T09:00:59Z", "2026-03-02T09:00:00Z", "2026-01-01T00:00:00Z", "1816-01-01T00:00:00Z", "2126-01-01T00:00:00Z"] {
-        assert_eq!(network.post("/v1/policies", policy("soon", soon)).await.refused(422, "untrue")["field"], "effective_from", "{soon}");
+    let policy =
+        |version: &str, from: &str| json!({"version": version, "text": tact_domain::policy::DEFAULT, "effective_from": from});
+    for soon in
+        ["2026-03-02T09:00:59Z", "2026-03-02T09:00:00Z", "2026-01-01T00:00:00Z", "1816-01-01T00:00:00Z", "2126-01-01T00:00:00Z"]
+    {
+        assert_eq!(
+            network.post("/v1/policies", policy("soon", soon)).await.refused(422, "untrue")["field"],
+            "effective_from",
+            "{soon}"
+        );
     }
     network.post("/v1/policies", policy("next", "2026-03-02T09:01:00Z")).await.ok();
     let preview = format!("/v1/patients/{patient}/permits/preview?purpose=callback&channel=phone&branch=north");

@@ -47,7 +47,10 @@ async fn bodies_that_are_no_commands_are_refused_and_nothing_is_recorded() {
     let before = network.log_text().await;
     let person = |name: &str| format!("{{\"home_branch\":\"north\",\"person\":{{\"name\":\"{name}\"}}}}");
     let deep = format!("{{\"home_branch\":\"north\",\"person\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    let wide = format!("{{\"home_branch\":\"north\",\"external_ids\":[{}]}}", vec!["{\"system\":\"a\",\"value\":\"b\"}"; 2000].join(","));
+    let wide = format!(
+        "{{\"home_branch\":\"north\",\"external_ids\":[{}]}}",
+        vec!["{\"system\":\"a\",\"value\":\"b\"}"; 2000].join(",")
+    );
     let cases: Vec<(&str, Vec<u8>, u16, &str)> = vec![
         ("invalid UTF-8", b"{\"home_branch\":\"north\",\"language\":\"\xff\"}".to_vec(), 400, "not UTF-8: byte 35"),
         ("half a surrogate", b"{\"home_branch\":\"north\",\"language\":\"\\ud800\"}".to_vec(), 400, "not JSON"),
@@ -56,14 +59,24 @@ async fn bodies_that_are_no_commands_are_refused_and_nothing_is_recorded() {
         ("too deep", deep.into_bytes(), 422, "person"),
         ("too many", wide.into_bytes(), 422, "external_ids"),
         ("a field twice", b"{\"home_branch\":\"north\",\"home_branch\":\"east\"}".to_vec(), 422, "duplicate field `home_branch`"),
-        ("a field twice inside", b"{\"home_branch\":\"north\",\"person\":{\"name\":\"A\",\"name\":\"B\"}}".to_vec(), 422, "duplicate field `name`"),
+        (
+            "a field twice inside",
+            b"{\"home_branch\":\"north\",\"person\":{\"name\":\"A\",\"name\":\"B\"}}".to_vec(),
+            422,
+            "duplicate field `name`",
+        ),
         ("an unknown field", b"{\"home_branch\":\"north\",\"homebranch\":1}".to_vec(), 422, "unknown field `homebranch`"),
         ("two commands", b"{\"home_branch\":\"north\"}{\"home_branch\":\"east\"}".to_vec(), 400, "not JSON"),
         ("a list", b"[]".to_vec(), 400, "not a JSON object"),
         ("half of one", b"{\"home_branch\":".to_vec(), 400, "not JSON"),
         ("nothing", Vec::new(), 422, "home_branch"),
         ("an unknown branch", b"{\"home_branch\":\"nrth\"}".to_vec(), 422, "did you mean `north`"),
-        ("an unknown referrer", format!("{{\"home_branch\":\"north\",\"recommended_by\":\"{}\"}}", any_id()).into_bytes(), 422, "no patient has the id"),
+        (
+            "an unknown referrer",
+            format!("{{\"home_branch\":\"north\",\"recommended_by\":\"{}\"}}", any_id()).into_bytes(),
+            422,
+            "no patient has the id",
+        ),
         ("a malformed UUID", b"{\"home_branch\":\"north\",\"recommended_by\":\"17\"}".to_vec(), 422, "recommended_by"),
         ("a time without a zone", b"{\"home_branch\":\"north\",\"time\":\"2026-03-02T10:00:00\"}".to_vec(), 422, "offset"),
         ("the far future", b"{\"home_branch\":\"north\",\"time\":\"2226-03-02T10:00:00Z\"}".to_vec(), 422, "future"),
@@ -121,7 +134,12 @@ async fn headers_and_addresses_are_read_as_strictly() {
         (Method::GET, "/v1/branches/North/worklist".to_owned(), 400, "a-z"),
         (Method::GET, "/v1/branches/nrth/worklist".to_owned(), 422, "did you mean `north`"),
         (Method::GET, format!("/v1/patients/{patient}/quotas?purpse=callback"), 400, "unknown field `purpse`"),
-        (Method::GET, format!("/v1/patients/{patient}/quotas?purpose=callback&purpose=promotion"), 400, "duplicate field `purpose`"),
+        (
+            Method::GET,
+            format!("/v1/patients/{patient}/quotas?purpose=callback&purpose=promotion"),
+            400,
+            "duplicate field `purpose`",
+        ),
         (Method::GET, format!("/v1/patients/{patient}/quotas?purpose=calback"), 422, "did you mean `callback`"),
         (Method::GET, format!("/v1/patients/{patient}/history?after=%ff"), 422, "after"),
         (Method::GET, "/v1/branches/north/worklist?at_least=soon".to_owned(), 400, "`soon` is not a position"),
@@ -157,7 +175,8 @@ async fn one_key_is_one_command() {
 
     // On one patient a key stands for one command, whatever the route.
     let contacts = format!("/v1/patients/{patient}/contacts");
-    let call = json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
+    let call =
+        json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
     under("two", &contacts, call.clone()).await.ok();
     let mut other = call.clone();
     other["outcome"] = json!("busy");

@@ -58,7 +58,10 @@ async fn one_unreadable_event_sets_one_patient_aside() {
         let path = |what: &str| format!("/v1/patients/{patient}/{what}");
         for problem in [
             network.post(&path("permits"), ask()).await.refused(503, "patient_set_aside"),
-            network.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "patient_set_aside"),
+            network
+                .get(&path("permits/preview?purpose=callback&channel=phone&branch=north"))
+                .await
+                .refused(503, "patient_set_aside"),
             network.get(&path("quotas")).await.refused(503, "patient_set_aside"),
             network.post(&path("requests"), json!({"channel": "phone"})).await.refused(503, "patient_set_aside"),
         ] {
@@ -66,7 +69,8 @@ async fn one_unreadable_event_sets_one_patient_aside() {
             assert!(problem["detail"].as_str().unwrap().contains(why), "`{why}`: {problem}");
         }
         // What has happened is recorded all the same, but not with a date that cannot be.
-        let mut call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
+        let mut call =
+            json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
         assert_eq!(network.post(&path("contacts"), call.clone()).await.status.as_u16(), 201);
         call["time"] = json!("2126-03-02T09:00:00Z");
         assert_eq!(network.post(&path("contacts"), call).await.refused(422, "untrue")["field"], "time");
@@ -87,7 +91,8 @@ async fn one_unreadable_event_sets_one_patient_aside() {
     let listed: Vec<&str> = list["entries"].as_array().unwrap().iter().map(|entry| entry["patient"].as_str().unwrap()).collect();
     assert!(listed.iter().all(|patient| *patient == well.to_string()) && !listed.is_empty(), "{list}");
     let alarms = network.get("/v1/alarms").await.ok();
-    let mut alarmed: Vec<String> = alarms["set_aside"].as_array().unwrap().iter().map(|row| row["stream"].as_str().unwrap().to_owned()).collect();
+    let mut alarmed: Vec<String> =
+        alarms["set_aside"].as_array().unwrap().iter().map(|row| row["stream"].as_str().unwrap().to_owned()).collect();
     let mut expected: Vec<String> = patients.iter().map(Uuid::to_string).collect();
     alarmed.sort();
     expected.sort();
@@ -113,10 +118,12 @@ async fn messages_that_others_left_on_the_bus_harm_nobody_else() {
         stream.publish(subject, "who reads this".into()).await.unwrap().await.unwrap();
     }
     caller.post(&format!("/v1/patients/{hurt}/permits"), ask()).await.refused(503, "patient_set_aside");
-    let call = json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
+    let call =
+        json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached"});
     caller.post(&format!("/v1/patients/{hurt}/contacts"), call).await.ok();
     assert_eq!(caller.post(&format!("/v1/patients/{well}/permits"), ask()).await.ok()["decision"], "permitted");
-    let alarms = caller.until("/v1/alarms", |reply| reply.json["set_aside"].as_array().is_some_and(|rows| !rows.is_empty())).await;
+    let alarms =
+        caller.until("/v1/alarms", |reply| reply.json["set_aside"].as_array().is_some_and(|rows| !rows.is_empty())).await;
     assert_eq!(alarms.json["set_aside"][0]["stream"], json!(hurt), "{}", alarms.json);
     assert_eq!(alarms.json["set_aside"].as_array().unwrap().len(), 1);
     // The very last message of the log is nobody's: a rebuild ends all the same, and shows the same alarm.

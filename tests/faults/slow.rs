@@ -126,7 +126,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     let answer = to_the_end(&mut slow).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("urn:tact:problem:too_slow"), "{answer}");
     // The key was not used up by it.
-    let mut request = network.request(&hyper::Method::POST, "/v1/patients", &network.manager, Some(&json!({"home_branch": "north"})));
+    let mut request =
+        network.request(&hyper::Method::POST, "/v1/patients", &network.manager, Some(&json!({"home_branch": "north"})));
     request.headers_mut().insert("idempotency-key", "slow".parse().unwrap());
     assert_eq!(network.send(request).await.ok()["repeated"], false);
     network.stop().await;

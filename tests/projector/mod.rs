@@ -261,8 +261,8 @@ async fn a_projector_killed_anywhere_goes_on_where_it_was() {
         let read = engine.open().await;
         let mut crashes = 0;
         while read.checkpoint().await.unwrap().position < last || read.checkpoint().await.unwrap().policy.is_none() {
-            let projector = projector(&book, &read, 1 + usize::try_from(dice.below(60)).unwrap());
-            let ended = crash_after(1 + dice.below(120), projector.run(std::future::pending())).await;
+            let projector = projector(&book, &read, 1 + usize::try_from(dice.below(8)).unwrap());
+            let ended = crash_after(1 + dice.below(40), projector.run(std::future::pending())).await;
             assert!(ended.is_none(), "{}: {ended:?}", engine.name);
             crashes += 1;
         }

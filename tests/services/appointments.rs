@@ -29,7 +29,13 @@ async fn an_appointment_is_booked_moved_and_completed() {
     assert_eq!(twice["field"], "appointment");
     let path = format!("/v1/patients/{patient}/appointments/{own}");
 
-    network.post(&format!("{path}/rescheduling"), json!({"starts_at": "2026-03-06T12:00:00+05:00", "by": "clinic", "branch": "east"})).await.ok();
+    network
+        .post(
+            &format!("{path}/rescheduling"),
+            json!({"starts_at": "2026-03-06T12:00:00+05:00", "by": "clinic", "branch": "east"}),
+        )
+        .await
+        .ok();
     let moved = entry(&network, patient, own).await;
     assert_eq!(
         moved,

@@ -1,8 +1,8 @@
 //! What every endpoint answers to what it cannot take: which field, what is wrong with it, and the way out. Nothing of it is recorded.
 
+use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request};
-use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::network::{Network, Reply};
@@ -43,22 +43,58 @@ impl Known {
 fn writes(known: &Known) -> Vec<(Method, &'static str, Value)> {
     let document = "4a1c7f0e-0000-4000-8000-000000000001";
     vec![
-        (Method::POST, "/v1/patients/{p}/consents", json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": document}, "expires_at": "2027-01-01T00:00:00Z"})),
+        (
+            Method::POST,
+            "/v1/patients/{p}/consents",
+            json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": document}, "expires_at": "2027-01-01T00:00:00Z"}),
+        ),
         (Method::POST, "/v1/patients/{p}/consent-withdrawals", json!({"purpose": "promotion", "channels": ["sms"]})),
-        (Method::POST, "/v1/patients/{p}/preferences", json!({"reach": "normal", "quiet_hours": {"from": "19:00", "until": "10:00"}, "preferred_channel": "sms"})),
-        (Method::POST, "/v1/patients/{p}/appointments", json!({"branch": "north", "kind": "checkup", "starts_at": "2026-03-10T10:00:00+03:00", "clinician": document})),
-        (Method::POST, "/v1/patients/{p}/appointments/{a}/rescheduling", json!({"starts_at": "2026-03-10T10:00:00+03:00", "by": "patient", "branch": "north"})),
+        (
+            Method::POST,
+            "/v1/patients/{p}/preferences",
+            json!({"reach": "normal", "quiet_hours": {"from": "19:00", "until": "10:00"}, "preferred_channel": "sms"}),
+        ),
+        (
+            Method::POST,
+            "/v1/patients/{p}/appointments",
+            json!({"branch": "north", "kind": "checkup", "starts_at": "2026-03-10T10:00:00+03:00", "clinician": document}),
+        ),
+        (
+            Method::POST,
+            "/v1/patients/{p}/appointments/{a}/rescheduling",
+            json!({"starts_at": "2026-03-10T10:00:00+03:00", "by": "patient", "branch": "north"}),
+        ),
         (Method::POST, "/v1/patients/{p}/appointments/{a}/cancellation", json!({"by": "patient"})),
         (Method::POST, "/v1/patients/{p}/appointments/{a}/completion", json!({"time": "2026-03-02T08:00:00Z"})),
         (Method::POST, "/v1/patients/{p}/appointments/{a}/miss", json!({"time": "2026-03-02T08:00:00Z"})),
         (Method::POST, "/v1/patients/{p}/referrals", json!({"need": "x_ray"})),
-        (Method::POST, "/v1/patients/{p}/referrals/{r}/arrangement", json!({"provider": known.provider, "starts_at": "2026-03-03T08:00:00Z"})),
+        (
+            Method::POST,
+            "/v1/patients/{p}/referrals/{r}/arrangement",
+            json!({"provider": known.provider, "starts_at": "2026-03-03T08:00:00Z"}),
+        ),
         (Method::POST, "/v1/patients/{p}/referrals/{r}/closing", json!({})),
-        (Method::POST, "/v1/patients/{p}/feedback", json!({"branch": "north", "score": 9, "strengths": ["care"], "weaknesses": ["noise"], "text": "fine"})),
-        (Method::PUT, "/v1/branches/north", json!({"name": "North", "time_zone": "Europe/Moscow", "place": {"latitude": 1.0, "longitude": 1.0}, "hours": {"monday": {"from": "09:00", "until": "18:00"}}, "services": ["x_ray"]})),
-        (Method::POST, "/v1/providers", json!({"name": "Hospital", "services": ["x_ray"], "phone": "112", "website": "https://a.example", "address": "Lenin St. 1"})),
+        (
+            Method::POST,
+            "/v1/patients/{p}/feedback",
+            json!({"branch": "north", "score": 9, "strengths": ["care"], "weaknesses": ["noise"], "text": "fine"}),
+        ),
+        (
+            Method::PUT,
+            "/v1/branches/north",
+            json!({"name": "North", "time_zone": "Europe/Moscow", "place": {"latitude": 1.0, "longitude": 1.0}, "hours": {"monday": {"from": "09:00", "until": "18:00"}}, "services": ["x_ray"]}),
+        ),
+        (
+            Method::POST,
+            "/v1/providers",
+            json!({"name": "Hospital", "services": ["x_ray"], "phone": "112", "website": "https://a.example", "address": "Lenin St. 1"}),
+        ),
         (Method::POST, "/v1/clinicians/{c}/departure", json!({"new_clinic": "City hospital 2"})),
-        (Method::POST, "/v1/policies", json!({"version": "v", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-03T00:00:00Z"})),
+        (
+            Method::POST,
+            "/v1/policies",
+            json!({"version": "v", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-03T00:00:00Z"}),
+        ),
     ]
 }
 
@@ -78,8 +114,18 @@ fn slips() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/consents", json!({"evidence": null}), "evidence", "missing field"),
         ("/consents", json!({"evidence": {"method": "paper"}}), "evidence.document", "missing field"),
         ("/consents", json!({"evidence": {"method": "paper", "document": "c-1"}}), "evidence.document", "UUID"),
-        ("/consents", json!({"evidence": {"method": "paper", "document": "00000000-0000-0000-0000-000000000000"}}), "evidence.document", "without a document"),
-        ("/consents", json!({"evidence": {"method": "Anna said so", "document": "4a1c7f0e-0000-4000-8000-000000000001"}}), "evidence.method", "one word"),
+        (
+            "/consents",
+            json!({"evidence": {"method": "paper", "document": "00000000-0000-0000-0000-000000000000"}}),
+            "evidence.document",
+            "without a document",
+        ),
+        (
+            "/consents",
+            json!({"evidence": {"method": "Anna said so", "document": "4a1c7f0e-0000-4000-8000-000000000001"}}),
+            "evidence.method",
+            "one word",
+        ),
         ("/consents", json!({"expires_at": "2026-03-01T00:00:00Z"}), "expires_at", "not after"),
         ("/consents", json!({"expires_at": "2027-01-01"}), "expires_at", "2026-03-15T10:00:00+03:00"),
         ("/consents", json!({"time": "2026-03-02T09:00:06Z"}), "time", "future"),
@@ -92,7 +138,12 @@ fn slips() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/preferences", json!({"quiet_hours": {"from": "25:00", "until": "09:00"}}), "quiet_hours.from", "20:00"),
         ("/preferences", json!({"quiet_hours": {"from": "20:00"}}), "quiet_hours.until", "missing field"),
         ("/preferences", json!({"preferred_channel": "pigeon"}), "preferred_channel", "known are"),
-        ("/appointments", json!({"starts_at": "2026-03-10T10:00:00"}), "starts_at", "`2026-03-10T10:00:00` is not a time with an offset"),
+        (
+            "/appointments",
+            json!({"starts_at": "2026-03-10T10:00:00"}),
+            "starts_at",
+            "`2026-03-10T10:00:00` is not a time with an offset",
+        ),
         ("/appointments", json!({"starts_at": "tomorrow"}), "starts_at", "2026-03-15T10:00:00+03:00"),
         ("/appointments", json!({"starts_at": 5}), "starts_at", "not a time with an offset"),
         ("/appointments", json!({"starts_at": far}), "starts_at", "ten years"),
@@ -112,7 +163,12 @@ fn slips() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/miss", json!({"time": "2026-03-03T00:00:00Z"}), "time", "future"),
         ("/referrals", json!({"need": null}), "need", "missing field"),
         ("/referrals", json!({"need": "an X-ray"}), "need", "a-z"),
-        ("/arrangement", json!({"provider": "00000000-0000-4000-8000-00000000000f"}), "provider", "not in the directory; `x_ray` is offered by"),
+        (
+            "/arrangement",
+            json!({"provider": "00000000-0000-4000-8000-00000000000f"}),
+            "provider",
+            "not in the directory; `x_ray` is offered by",
+        ),
         ("/arrangement", json!({"starts_at": far}), "starts_at", "ten years"),
         ("/closing", json!({"time": "2026-03-02"}), "time", "2026-03-15T10:00:00+03:00"),
         ("/feedback", json!({"score": 11}), "score", "from 0 to 10"),
@@ -148,7 +204,12 @@ fn slips() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/policies", json!({"version": "default"}), "version", "already published"),
         ("/policies", json!({"text": "purpose = 3"}), "text", "line 1"),
         ("/policies", json!({"text": "[["}), "text", "line 1"),
-        ("/policies", json!({"text": "[network]\npermit_valid_for = \"30 minutes\"\n[purpose.x]\nbasis = \"care\"\nchannels = [\"phone\"]"}), "text", "limit"),
+        (
+            "/policies",
+            json!({"text": "[network]\npermit_valid_for = \"30 minutes\"\n[purpose.x]\nbasis = \"care\"\nchannels = [\"phone\"]"}),
+            "text",
+            "limit",
+        ),
         ("/policies", json!({"effective_from": "2026-03-02T09:00:59Z"}), "effective_from", "less than a minute ahead"),
         ("/policies", json!({"effective_from": far}), "effective_from", "ten years"),
     ]

@@ -47,7 +47,11 @@ async fn a_consent_is_missing_active_expired_and_withdrawn() {
     assert_eq!((&withdrawn["status"], &withdrawn["since"]), (&json!("withdrawn"), &json!("2026-04-02T09:00:00Z")));
     network.post(&withdrawals, json!({})).await.ok();
     assert_eq!(standing(&network, patient, "email").await["status"], "withdrawn");
-    assert_eq!(standing(&network, patient, "phone").await["status"], "withdrawn", "a withdrawal of everything speaks of phones too");
+    assert_eq!(
+        standing(&network, patient, "phone").await["status"],
+        "withdrawn",
+        "a withdrawal of everything speaks of phones too"
+    );
     network.stop().await;
 }
 

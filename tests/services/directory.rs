@@ -17,7 +17,10 @@ async fn a_branch_is_as_it_was_last_listed() {
     expected["branch"] = json!("north");
     assert_eq!(network.get("/v1/branches/north").await.ok(), expected);
     network.put("/v1/branches/north", json!({"name": "North", "time_zone": "Europe/Moscow"})).await.ok();
-    assert_eq!(network.get("/v1/branches/north").await.ok(), json!({"branch": "north", "name": "North", "time_zone": "Europe/Moscow"}));
+    assert_eq!(
+        network.get("/v1/branches/north").await.ok(),
+        json!({"branch": "north", "name": "North", "time_zone": "Europe/Moscow"})
+    );
     let all = network.get("/v1/branches").await.ok();
     let codes: Vec<_> = all["branches"].as_array().unwrap().iter().map(|b| b["branch"].as_str().unwrap()).collect();
     assert_eq!(codes, ["east", "north"]);
@@ -25,7 +28,8 @@ async fn a_branch_is_as_it_was_last_listed() {
     assert!(problem["detail"].as_str().unwrap().contains("did you mean `north`"), "{problem}");
     let administrator = network.token(&["administrator"], Some(&["north"])).await;
     network.get_as(&administrator, "/v1/branches").await.ok();
-    let refused = network.put_as(&administrator, "/v1/branches/north", json!({"name": "Mine", "time_zone": "Europe/Moscow"})).await;
+    let refused =
+        network.put_as(&administrator, "/v1/branches/north", json!({"name": "Mine", "time_zone": "Europe/Moscow"})).await;
     refused.refused(403, "forbidden");
     network.stop().await;
 }
@@ -34,8 +38,15 @@ async fn a_branch_is_as_it_was_last_listed() {
 async fn the_nearest_who_have_it_are_found() {
     let network = Network::start().await;
     let place = |latitude: f64, longitude: f64| json!({"latitude": latitude, "longitude": longitude});
-    network.put("/v1/branches/north", json!({"name": "North", "time_zone": "Europe/Moscow", "place": place(55.75, 37.61), "services": ["x_ray"]})).await.ok();
-    let weekdays: Value = ["monday", "tuesday"].into_iter().map(|day| (day.to_owned(), json!({"from": "08:00", "until": "11:30"}))).collect();
+    network
+        .put(
+            "/v1/branches/north",
+            json!({"name": "North", "time_zone": "Europe/Moscow", "place": place(55.75, 37.61), "services": ["x_ray"]}),
+        )
+        .await
+        .ok();
+    let weekdays: Value =
+        ["monday", "tuesday"].into_iter().map(|day| (day.to_owned(), json!({"from": "08:00", "until": "11:30"}))).collect();
     let mut ids = Vec::new();
     for body in [
         json!({"name": "Far", "services": ["x_ray"], "place": place(59.93, 30.34), "phone": "+7 812 000-00-00"}),
@@ -44,7 +55,9 @@ async fn the_nearest_who_have_it_are_found() {
     ] {
         ids.push(id(&network.post("/v1/providers", body).await.ok()["provider"]));
     }
-    let names = |found: &Value| found["providers"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let names = |found: &Value| {
+        found["providers"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     let near = "latitude=55.75&longitude=37.61";
     let found = network.get(&format!("/v1/providers?need=x_ray&{near}")).await.ok();
     assert_eq!(names(&found), ["Near", "Far"]);
@@ -90,7 +103,8 @@ async fn a_policy_is_published_once_and_takes_effect_when_it_says() {
     assert_eq!(current["version"], "2026-03");
     assert_eq!(current["text"], text);
     let all = network.get("/v1/policies").await.ok();
-    let list: Vec<_> = all["policies"].as_array().unwrap().iter().map(|p| (p["version"].as_str().unwrap(), p["in_force"] == true)).collect();
+    let list: Vec<_> =
+        all["policies"].as_array().unwrap().iter().map(|p| (p["version"].as_str().unwrap(), p["in_force"] == true)).collect();
     assert_eq!(list, [("default", false), ("2026-03", true)]);
     assert_eq!(all["policies"][0].get("text"), None);
     assert_eq!(network.get("/v1/policies/default").await.ok()["text"], tact_domain::policy::DEFAULT);

@@ -14,7 +14,10 @@ async fn what_referrers_say_is_never_mixed_with_what_others_say() {
     let clinician = "0c11a1c1-0000-4000-8000-000000000001";
     let words = "The corridor was cold, but Dr Somova explained everything twice";
     for (patient, body) in [
-        (referrer, json!({"branch": "north", "score": 10, "clinician": clinician, "strengths": ["explanations"], "weaknesses": ["cold_rooms"], "text": words})),
+        (
+            referrer,
+            json!({"branch": "north", "score": 10, "clinician": clinician, "strengths": ["explanations"], "weaknesses": ["cold_rooms"], "text": words}),
+        ),
         (referrer, json!({"branch": "north", "score": 7, "strengths": ["explanations"], "time": "2026-02-27T10:00:00+03:00"})),
         (newcomer, json!({"branch": "north", "score": 2, "weaknesses": ["waiting_time"]})),
     ] {

@@ -51,7 +51,8 @@ async fn someone_is_referred_to_who_has_what_is_needed() {
 async fn an_arrangement_asked_again_is_one_even_if_the_provider_has_changed() {
     let network = Network::start().await;
     let patient = network.patient("north", json!({})).await;
-    let hospital = id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
+    let hospital =
+        id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
     let base = format!("/v1/patients/{patient}/referrals");
     let referral = id(&network.post(&base, json!({"need": "x_ray"})).await.ok()["referral"]);
     let request = || {

@@ -53,7 +53,13 @@ pub(crate) async fn miss(
     record(&app, patient, appointment, &write, Event::Missed(AppointmentRef { appointment })).await
 }
 
-async fn record(app: &App, patient: Uuid, appointment: Uuid, write: &Write<Outcome>, event: Event) -> Result<Answer<Receipt>, Problem> {
+async fn record(
+    app: &App,
+    patient: Uuid,
+    appointment: Uuid,
+    write: &Write<Outcome>,
+    event: Event,
+) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Appointment)?;
     in_scope(app, &write.caller, patient, appointment).await?;
     let command = write.command(patient, write.body.time, None);

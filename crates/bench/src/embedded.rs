@@ -55,7 +55,8 @@ async fn bare(work: &Arc<Work>, path: &Path, in_flight: usize) -> Result<Sample>
         while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
-                let mut insert = transaction.prepare_cached("INSERT INTO events (stream, version, id, body) VALUES (?1, ?2, ?3, ?4)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT INTO events (stream, version, id, body) VALUES (?1, ?2, ?3, ?4)")?;
                 for event in &group {
                     insert.execute(params![event.stream.as_bytes(), event.version, event.id.as_bytes(), &event.body[..]])?;
                 }
@@ -74,7 +75,12 @@ async fn bare(work: &Arc<Work>, path: &Path, in_flight: usize) -> Result<Sample>
     Ok(measured)
 }
 
-async fn insert_all(work: &Arc<Work>, sender: &mpsc::Sender<Insert>, in_flight: usize, steps: std::ops::Range<usize>) -> Result<usize> {
+async fn insert_all(
+    work: &Arc<Work>,
+    sender: &mpsc::Sender<Insert>,
+    in_flight: usize,
+    steps: std::ops::Range<usize>,
+) -> Result<usize> {
     let mut workers = Vec::new();
     for worker in 0..in_flight {
         let (work, sender, steps) = (work.clone(), sender.clone(), steps.clone());

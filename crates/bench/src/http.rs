@@ -50,7 +50,8 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
     };
     let clock = tact_service::clock::Clock::by_hand(noon());
     // Only what an answer needs: the projector would share the cores.
-    let roles: Vec<Role> = Role::value_variants().iter().copied().filter(|role| !matches!(role, Role::Projector | Role::Patient)).collect();
+    let roles: Vec<Role> =
+        Role::value_variants().iter().copied().filter(|role| !matches!(role, Role::Projector | Role::Patient)).collect();
     let running = roles::start(&settings, &roles, clock).await?;
     let app = running.app.clone();
     prepare(app.transactor.log(), &settings.network).await?;
@@ -116,7 +117,8 @@ async fn ask(connection: &mut TcpStream, buffer: &mut Vec<u8>, token: &str, pati
         }
         let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
         let text = std::str::from_utf8(&buffer[..head])?;
-        let length = text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_owned()));
+        let length =
+            text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_owned()));
         let length: usize = length.context("no content-length")?.parse()?;
         if buffer.len() < head + 4 + length {
             continue;

@@ -93,7 +93,12 @@ async fn ours(work: &Arc<Work>, nats: &Nats, in_flight: usize) -> Result<crate::
 }
 
 /// Runs the same commands through the transact loop, state cached.
-pub(crate) async fn transact_all(work: &Arc<Work>, log: Arc<dyn EventLog>, network: &str, in_flight: usize) -> Result<crate::measure::Sample> {
+pub(crate) async fn transact_all(
+    work: &Arc<Work>,
+    log: Arc<dyn EventLog>,
+    network: &str,
+    in_flight: usize,
+) -> Result<crate::measure::Sample> {
     let (control, clock) = prepare(&log, network).await?;
     let shared = Arc::new((Transactor::new(log, network, clock, work.patients.len() * 2), control));
     let all = async |steps: std::ops::Range<usize>| {

@@ -35,7 +35,12 @@ pub(crate) fn noon() -> Time {
 }
 
 fn id(patient: usize, what: u64) -> Uuid {
-    uuid::Builder::from_custom_bytes((((patient as u128) << 64) | (u128::from(what) << 1) | 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835).to_be_bytes()).into_uuid()
+    uuid::Builder::from_custom_bytes(
+        (((patient as u128) << 64) | (u128::from(what) << 1) | 1)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
+            .to_be_bytes(),
+    )
+    .into_uuid()
 }
 
 fn command(patient: usize, step: u64) -> Command {
@@ -153,7 +158,10 @@ impl Work {
             events.push(stored.into_iter().map(|stored| (stored.id, stored.bytes)).collect());
         }
         let bytes: usize = events.iter().flatten().map(|(_, bytes): &(Uuid, Bytes)| bytes.len()).sum();
-        println!("{count} patients, {COMMANDS} measured commands each; an event has {} bytes on average", bytes / events.iter().map(Vec::len).sum::<usize>());
+        println!(
+            "{count} patients, {COMMANDS} measured commands each; an event has {} bytes on average",
+            bytes / events.iter().map(Vec::len).sum::<usize>()
+        );
         Ok(Self { patients, events })
     }
 }

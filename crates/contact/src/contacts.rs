@@ -119,6 +119,8 @@ fn why(state: &tact_domain::patient::State, body: &Contact, time: Time) -> Strin
     match permit.fate {
         tact_domain::patient::state::Fate::Used { contact } => format!("permit {id} was used by contact {contact}"),
         tact_domain::patient::state::Fate::Ended(at) => format!("permit {id} ended at {at}, the contact was made at {time}"),
-        _ => format!("permit {id} was live from {} until {}, the contact was made at {time}", permit.granted_at, permit.expires_at),
+        _ => {
+            format!("permit {id} was live from {} until {}, the contact was made at {time}", permit.granted_at, permit.expires_at)
+        }
     }
 }

@@ -55,7 +55,11 @@ fn month(field: &'static str, text: &str) -> Result<(), Problem> {
     params(Months),
     responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn figures(State(app): State<Arc<App>>, caller: Caller, Query(months): Query<Months>) -> Result<Json<Figures>, Problem> {
+pub(crate) async fn figures(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(months): Query<Months>,
+) -> Result<Json<Figures>, Problem> {
     caller.may(Permission::SeeFigures)?;
     month("from", &months.from)?;
     month("until", &months.until)?;

@@ -76,7 +76,11 @@ pub(crate) async fn depart(
     params(("clinician" = Uuid, Path)),
     responses((status = 200, description = "What was asked for", body = Whereabouts), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn whereto(State(app): State<Arc<App>>, caller: Caller, Path(clinician): Path<Uuid>) -> Result<Json<Whereabouts>, Problem> {
+pub(crate) async fn whereto(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(clinician): Path<Uuid>,
+) -> Result<Json<Whereabouts>, Problem> {
     caller.may(Permission::SeeDirectory)?;
     app.control.refresh().await?;
     match app.control.directory().departed.get(&clinician) {
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_personal_number_is_told_from_a_name() {
-        for good in ["City hospital 2", "Clinic on Lenin St., 12-14", "Praxis am Zoo", "Поликлиника № 117", "10115 Berlin Mitte"] {
+        for good in ["City hospital 2", "Clinic on Lenin St., 12-14", "Praxis am Zoo", "Поликлиника № 117", "10115 Berlin Mitte"]
+        {
             assert!(!is_personal(good), "{good}");
         }
         for bad in [

@@ -35,9 +35,7 @@ pub(crate) fn open(hours: &Hours, zone: Tz, at: Time) -> Option<bool> {
     let local = at.with_timezone(&zone).naive_local();
     let of = |day: Weekday| hours.get(DAYS[day.num_days_from_monday() as usize]);
     let time = local.time();
-    let today = of(local.weekday()).is_some_and(|day| {
-        if day.from > day.until { time >= day.from } else { day.contains(time) }
-    });
+    let today = of(local.weekday()).is_some_and(|day| if day.from > day.until { time >= day.from } else { day.contains(time) });
     let since_yesterday = of(local.weekday().pred()).is_some_and(|day| day.from > day.until && time < day.until);
     Some(today || since_yesterday)
 }

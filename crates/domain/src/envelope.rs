@@ -254,7 +254,8 @@ impl Envelope {
             previoushash: HexHash(&self.previous),
             data: event,
         };
-        serde_json::to_writer(&mut bytes, &outgoing).expect("events hold nothing that JSON cannot: string keys and finite numbers only");
+        serde_json::to_writer(&mut bytes, &outgoing)
+            .expect("events hold nothing that JSON cannot: string keys and finite numbers only");
         bytes
     }
 }
@@ -267,7 +268,8 @@ impl<E: Payload> Recorded<E> {
     pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
         let raw: Incoming<'_> = serde_json::from_slice(bytes).map_err(|e| Unreadable::Envelope(e.to_string()))?;
         let network = raw.source.strip_prefix("/tact/").filter(|_| raw.specversion == "1.0");
-        let network = network.ok_or_else(|| Unreadable::Envelope(format!("CloudEvents {} from {}", raw.specversion, raw.source)))?;
+        let network =
+            network.ok_or_else(|| Unreadable::Envelope(format!("CloudEvents {} from {}", raw.specversion, raw.source)))?;
         let mut previous = Hash::default();
         hex::decode_to_slice(raw.previoushash, &mut previous)
             .map_err(|e| Unreadable::Envelope(format!("previoushash `{}`: {e}", raw.previoushash)))?;

@@ -66,7 +66,8 @@ impl<'t> Reader<'t> {
         let mut reader = Self { text, mistakes: Vec::new() };
         for error in errors {
             let span = error.span().unwrap_or_default();
-            let shown = text.get(span.clone()).filter(|shown| (1..=40).contains(&shown.len()) && !shown.contains(char::is_control));
+            let shown =
+                text.get(span.clone()).filter(|shown| (1..=40).contains(&shown.len()) && !shown.contains(char::is_control));
             let shown = shown.map(|shown| format!(" `{shown}`")).unwrap_or_default();
             reader.mistake(span.start, format!("this is not TOML: {}{shown}", error.message()));
         }
@@ -192,7 +193,11 @@ impl<'t> Reader<'t> {
     }
 
     /// A value as a list of different words.
-    pub fn words<T: std::str::FromStr<Err: std::fmt::Display> + PartialEq>(&mut self, value: &Value<'t>, name: &str) -> Option<Vec<T>> {
+    pub fn words<T: std::str::FromStr<Err: std::fmt::Display> + PartialEq>(
+        &mut self,
+        value: &Value<'t>,
+        name: &str,
+    ) -> Option<Vec<T>> {
         let items = self.list(value, name)?;
         let mut words = Vec::with_capacity(items.len());
         for item in items {
@@ -204,7 +209,10 @@ impl<'t> Reader<'t> {
             }
         }
         if items.is_empty() {
-            self.mistake(value.span().start, format!("`{name}` is empty; name at least one, or leave it out if it may be left out"));
+            self.mistake(
+                value.span().start,
+                format!("`{name}` is empty; name at least one, or leave it out if it may be left out"),
+            );
         }
         Some(words)
     }

@@ -366,11 +366,7 @@ pub struct DailyHours {
 impl DailyHours {
     /// Whether a local time of day lies inside.
     pub fn contains(&self, time: NaiveTime) -> bool {
-        if self.from < self.until {
-            self.from <= time && time < self.until
-        } else {
-            time >= self.from || time < self.until
-        }
+        if self.from < self.until { self.from <= time && time < self.until } else { time >= self.from || time < self.until }
     }
 }
 

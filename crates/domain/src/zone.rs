@@ -103,9 +103,7 @@ impl Zone {
     pub fn utc(&self, local: NaiveDateTime) -> Time {
         let utc = match &self.source {
             Source::Database(tz) => local_to_utc(*tz, local),
-            Source::Record { offset, to_utc, .. } => {
-                to_utc.get(&local).copied().unwrap_or_else(|| (local - *offset).and_utc())
-            }
+            Source::Record { offset, to_utc, .. } => to_utc.get(&local).copied().unwrap_or_else(|| (local - *offset).and_utc()),
         };
         self.trace.borrow_mut().to_utc.insert(Lookup { local, utc });
         utc

@@ -149,7 +149,15 @@ async fn events_come_back_in_order(candidate: &dyn Candidate) {
 async fn bytes_come_back_as_they_went_in(candidate: &dyn Candidate) {
     let log = candidate.empty().await;
     let large: Vec<u8> = (0..800 * 1024_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let contents = [Vec::new(), vec![0], b"a\0b\r\n\r\nNATS/1.0\r\n".to_vec(), vec![0xff, 0xfe, 0xc3, 0x28], (0..=255).collect(), large, vec![7; MAX_EVENT_BYTES]];
+    let contents = [
+        Vec::new(),
+        vec![0],
+        b"a\0b\r\n\r\nNATS/1.0\r\n".to_vec(),
+        vec![0xff, 0xfe, 0xc3, 0x28],
+        (0..=255).collect(),
+        large,
+        vec![7; MAX_EVENT_BYTES],
+    ];
     let mut last = Position::START;
     for (number, content) in (0..).zip(&contents) {
         let event = NewEvent { id: event(1, number).id, bytes: Bytes::from(content.clone()) };
@@ -357,7 +365,9 @@ async fn a_reader_takes_over_from_its_former_self(candidate: &dyn Candidate) {
     assert_eq!(ids(&collect(&mut *now, 4, 1).await), [event(0, 20).id]);
     // It may be refused, but what it gets is right.
     match former.next(100, Duration::ZERO).await {
-        Ok(batch) => assert_eq!(ids(&batch.events), (5..21).map(|number| event(0, number).id).take(batch.events.len()).collect::<Vec<_>>()),
+        Ok(batch) => {
+            assert_eq!(ids(&batch.events), (5..21).map(|number| event(0, number).id).take(batch.events.len()).collect::<Vec<_>>())
+        }
         Err(error) => assert!(matches!(error, LogError::Unavailable(_)), "{error}"),
     }
 }

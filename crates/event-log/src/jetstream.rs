@@ -19,7 +19,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Append, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start, check_reader_name, check_size};
+use crate::{
+    Append, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start, check_reader_name,
+    check_size,
+};
 use connection::Link;
 
 /// Where the log is, whose it is, and how long to wait for it.
@@ -89,13 +92,20 @@ impl JetStreamConfig {
 
     fn check(&self) -> Result<(), LogError> {
         let token = |text: &str, most: usize| {
-            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            (1..=most).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
         if !token(&self.network, 32) {
-            return Err(LogError::Misfit(format!("the network's name {:?} is not 1 to 32 letters, digits, - and _", self.network)));
+            return Err(LogError::Misfit(format!(
+                "the network's name {:?} is not 1 to 32 letters, digits, - and _",
+                self.network
+            )));
         }
         if !token(&self.stream_name(), 64) {
-            return Err(LogError::Misfit(format!("the stream's name {:?} is not 1 to 64 letters, digits, - and _", self.stream_name())));
+            return Err(LogError::Misfit(format!(
+                "the stream's name {:?} is not 1 to 64 letters, digits, - and _",
+                self.stream_name()
+            )));
         }
         if !(1..=5).contains(&self.replicas) {
             return Err(LogError::Misfit(format!("{} replicas are not possible, only 1 to 5", self.replicas)));

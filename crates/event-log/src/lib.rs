@@ -13,7 +13,7 @@
 //!    of the stream (`START` for an empty one). Of any number of concurrent appends with one `after`, at most one succeeds.
 //! 3. **A conflict is a value.** [`Append::Conflict`] says that the stream has moved on, and a [`Freshness::Latest`] read that begins
 //!    after it sees how. It may also be the answer when this very event landed and its acknowledgement was lost: whoever gets it
-//!    reads on and looks for the event's own id first.
+//!    reads on and looks for the event's own id first. [`Append::Done`] is only ever said of the very bytes that were sent.
 //! 4. **Durability.** What was answered with [`Append::Done`] is in the log after any crash of this process.
 //! 5. **Doubt is said.** [`LogError::InDoubt`] means that the event may or may not be there; asking again with the same
 //!    id and bytes is safe and never appends it twice. Every other error means that this call has written nothing; it does not settle
@@ -268,7 +268,6 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +283,14 @@ mod tests {
             assert_eq!(StreamId::from_subject("ne", &stream.subject("net")), None);
             assert_eq!(StreamId::from_subject("net", &stream.subject("net2")), None);
         }
-        for other in ["net.evt.0.nobody", "net.evt.net.other", "net.evt.policy", "net.evt.", &format!("{subject}.x"), &subject.replace(".evt.26.", ".evt.256.")] {
+        for other in [
+            "net.evt.0.nobody",
+            "net.evt.net.other",
+            "net.evt.policy",
+            "net.evt.",
+            &format!("{subject}.x"),
+            &subject.replace(".evt.26.", ".evt.256."),
+        ] {
             assert_eq!(StreamId::from_subject("net", other), None, "{other}");
         }
     }

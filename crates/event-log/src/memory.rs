@@ -10,7 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use crate::{Append, BATCH_BYTES, Batch, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start, check_reader_name, check_size};
+use crate::{
+    Append, BATCH_BYTES, Batch, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start,
+    check_reader_name, check_size,
+};
 
 /// An event log that lives and dies with this value. Clones share one log.
 #[derive(Debug, Clone, Default)]

@@ -17,7 +17,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Append, Batch, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start, check_reader_name, check_size};
+use crate::{
+    Append, Batch, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start,
+    check_reader_name, check_size,
+};
 use reader::Readers;
 use writer::{Request, Writer};
 

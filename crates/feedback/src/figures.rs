@@ -126,7 +126,13 @@ pub(crate) async fn of_others(
     figures(&app, &caller, &headers, query, false).await
 }
 
-async fn figures(app: &App, caller: &Caller, headers: &HeaderMap, query: Which, of_referrers: bool) -> Result<Json<Figures>, Problem> {
+async fn figures(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    query: Which,
+    of_referrers: bool,
+) -> Result<Json<Figures>, Problem> {
     caller.may(Permission::SeeFigures)?;
     if let Some(branch) = &query.branch {
         caller.at(branch)?;
@@ -247,7 +253,9 @@ mod tests {
 
     #[test]
     fn months_that_are_none_are_refused() {
-        for (from, until) in [("2026-04", "2026-03"), ("2026-13", "2026-12"), ("2026-1", "2026-03"), ("march", "2026-03"), ("2000-01", "2026-03")] {
+        for (from, until) in
+            [("2026-04", "2026-03"), ("2026-13", "2026-12"), ("2026-1", "2026-03"), ("march", "2026-03"), ("2000-01", "2026-03")]
+        {
             assert!(months(Some(from), Some(until), now()).is_err(), "{from} until {until}");
         }
     }

@@ -85,7 +85,12 @@ pub(crate) async fn page(
     let next = rows.last().filter(|_| more).map(|row| row.patient);
     let referrers = rows
         .into_iter()
-        .map(|row| Referrer { patient: row.patient, recommended: row.recommended, ask_from: row.ask_from, ask_until: row.ask_until })
+        .map(|row| Referrer {
+            patient: row.patient,
+            recommended: row.recommended,
+            ask_from: row.ask_from,
+            ask_until: row.ask_until,
+        })
         .collect();
     Ok(Json(Page { referrers, next }))
 }

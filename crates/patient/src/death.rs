@@ -28,7 +28,11 @@ pub(crate) struct When {
     request_body = When,
     responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn died(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<When>) -> Result<Answer<Receipt>, Problem> {
+pub(crate) async fn died(
+    State(app): State<Arc<App>>,
+    Path(patient): Path<Uuid>,
+    write: Write<When>,
+) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Register)?;
     let command = write.command(patient, write.body.time, None);
     Ok(receipt(&app.transactor.record(patient, &command, &Event::Died(Empty {})).await?))

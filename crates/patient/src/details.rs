@@ -51,7 +51,8 @@ impl ExternalId {
 
 impl PersonDetails {
     pub(crate) fn check(&self, now: Time) -> Result<Details, Problem> {
-        let bounded = [("person.name", &self.name, 200), ("person.email", &self.email, 254), ("person.address", &self.address, 500)];
+        let bounded =
+            [("person.name", &self.name, 200), ("person.email", &self.email, 254), ("person.address", &self.address, 500)];
         for (field, value, longest) in bounded {
             if let Some(value) = value {
                 text(field, value, longest)?;
@@ -61,13 +62,19 @@ impl PersonDetails {
             let digits = phone.chars().filter(char::is_ascii_digit).count();
             let plain = phone.chars().all(|c| c.is_ascii_digit() || " ()-+.".contains(c));
             if !plain || !(5..=15).contains(&digits) {
-                return Err(Problem::field("person.phone", "is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00"));
+                return Err(Problem::field(
+                    "person.phone",
+                    "is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00",
+                ));
             }
         }
         if let Some(email) = &self.email
             && !email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
         {
-            return Err(Problem::field("person.email", "is not an address for electronic mail; it has the form name@example.org"));
+            return Err(Problem::field(
+                "person.email",
+                "is not an address for electronic mail; it has the form name@example.org",
+            ));
         }
         if let Some(born) = self.birth_date {
             let (first, last) = (NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default(), now.date_naive());

@@ -19,7 +19,11 @@ use crate::death::When;
     request_body = When,
     responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn erase(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<When>) -> Result<Answer<Receipt>, Problem> {
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    Path(patient): Path<Uuid>,
+    write: Write<When>,
+) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Erase)?;
     let command = write.command(patient, write.body.time, None);
     let done = app.transactor.record(patient, &command, &Event::Erased(Empty {})).await?;

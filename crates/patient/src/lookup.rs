@@ -43,7 +43,11 @@ pub(crate) struct Found {
     params(Wanted),
     responses((status = 200, description = "What was asked for", body = Found), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn lookup(State(app): State<Arc<App>>, caller: Caller, Query(wanted): Query<Wanted>) -> Result<Json<Found>, Problem> {
+pub(crate) async fn lookup(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Found>, Problem> {
     caller.may(Permission::SeePerson)?;
     let limit = wanted.limit.unwrap_or(20);
     if !(1..=100).contains(&limit) {

@@ -32,7 +32,11 @@ pub(crate) struct Other {
     request_body = Other,
     responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn merge(State(app): State<Arc<App>>, Path(patient): Path<Uuid>, write: Write<Other>) -> Result<Answer<Receipt>, Problem> {
+pub(crate) async fn merge(
+    State(app): State<Arc<App>>,
+    Path(patient): Path<Uuid>,
+    write: Write<Other>,
+) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Merge)?;
     let from = write.body.from;
     if from == patient {

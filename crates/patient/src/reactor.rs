@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tact_database::{Component, Db, DbError, Target, one, run};
-use tact_domain::patient::events::{Empty, Event};
 use tact_domain::Recorded;
+use tact_domain::patient::events::{Empty, Event};
 use tact_event_log::{LogError, Position, Stored, StreamId};
 use tact_service::App;
 use tact_service::react::{command, react};
@@ -25,7 +25,8 @@ static TABLES: Component = Component {
 };
 
 const POSITION: &str = "SELECT position FROM reactor_position WHERE name = 'reactor'";
-const MOVE: &str = "INSERT INTO reactor_position (name, position) VALUES ('reactor', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
+const MOVE: &str =
+    "INSERT INTO reactor_position (name, position) VALUES ('reactor', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[POSITION, MOVE];
@@ -159,8 +160,13 @@ impl Reactor {
 }
 
 fn may_set_off(bytes: &[u8]) -> bool {
-    const KINDS: [&[u8]; 5] =
-        [b"\"patient.registered\"", b"\"patient.absorbing\"", b"\"patient.merged\"", b"\"patient.separated\"", b"\"patient.erased\""];
+    const KINDS: [&[u8]; 5] = [
+        b"\"patient.registered\"",
+        b"\"patient.absorbing\"",
+        b"\"patient.merged\"",
+        b"\"patient.separated\"",
+        b"\"patient.erased\"",
+    ];
     let head = &bytes[..bytes.len().min(512)];
     KINDS.iter().any(|kind| head.windows(kind.len()).any(|window| window == *kind))
 }

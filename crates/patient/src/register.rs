@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tact_domain::Branch;
 use tact_domain::patient::admit::admit_time;
 use tact_domain::patient::events::{Event, Registered};
 use tact_domain::patient::state::Standing;
-use tact_domain::Branch;
 use tact_personal::{Link, NewPerson, Put};
 use tact_service::app::database;
 use tact_service::fields::MAX_LIST;
@@ -67,7 +67,10 @@ pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatien
     let details = body.person.check(clock)?;
     admit_time(body.time.unwrap_or(clock), clock)?;
     if body.external_ids.len() > MAX_LIST {
-        return Err(Problem::field("external_ids", format!("it has {} entries, the most is {MAX_LIST}", body.external_ids.len())));
+        return Err(Problem::field(
+            "external_ids",
+            format!("it has {} entries, the most is {MAX_LIST}", body.external_ids.len()),
+        ));
     }
     for id in &body.external_ids {
         id.check()?;

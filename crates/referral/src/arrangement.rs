@@ -48,11 +48,8 @@ pub(crate) async fn arrange(
         fields::plausible("starts_at", starts_at, app.clock.now())?;
     }
     let directory = directory_with(&app, body.provider).await?;
-    let event = Event::ReferralArranged(ReferralArranged {
-        referral,
-        provider: body.provider,
-        starts_at: body.starts_at.map(to_millis),
-    });
+    let event =
+        Event::ReferralArranged(ReferralArranged { referral, provider: body.provider, starts_at: body.starts_at.map(to_millis) });
     let command = write.command(patient, body.time, None);
     let done = app
         .transactor

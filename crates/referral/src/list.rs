@@ -48,7 +48,11 @@ pub(crate) struct Entry {
     params(("patient" = Uuid, Path)),
     responses((status = 200, description = "What was asked for", body = Referrals), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller, Path(patient): Path<Uuid>) -> Result<Json<Referrals>, Problem> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(patient): Path<Uuid>,
+) -> Result<Json<Referrals>, Problem> {
     caller.may(Permission::SeeHistory)?;
     let (patient, known) = app.known_patient(patient).await?;
     let mut referrals: Vec<Entry> = known

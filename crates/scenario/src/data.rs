@@ -80,7 +80,14 @@ pub(crate) fn event<'t>(
     }
 }
 
-fn field<'t>(reader: &mut Reader<'t>, names: &mut Names, clock: &Clock, kind: &str, key: &str, value: &Value<'t>) -> Option<Json> {
+fn field<'t>(
+    reader: &mut Reader<'t>,
+    names: &mut Names,
+    clock: &Clock,
+    kind: &str,
+    key: &str,
+    value: &Value<'t>,
+) -> Option<Json> {
     match key {
         "from" if kind.starts_with("patient.") => id(reader, names, value, key),
         _ if IDS.contains(&key) => id(reader, names, value, key),
@@ -96,7 +103,8 @@ fn field<'t>(reader: &mut Reader<'t>, names: &mut Names, clock: &Clock, kind: &s
         }
         "evidence" => {
             let table = reader.any_table(value, "evidence")?;
-            let fields = table.iter().map(|(key, _, value)| Some((key.to_owned(), field(reader, names, clock, kind, key, value)?)));
+            let fields =
+                table.iter().map(|(key, _, value)| Some((key.to_owned(), field(reader, names, clock, kind, key, value)?)));
             fields.collect::<Option<Map<_, _>>>().map(Json::Object)
         }
         _ => plain(reader, key, value),
@@ -136,7 +144,8 @@ fn plain<'t>(reader: &mut Reader<'t>, key: &str, value: &Value<'t>) -> Option<Js
         DeValue::Datetime(time) => Some(Json::String(time.to_string())),
         DeValue::Array(items) => items.iter().map(|item| plain(reader, key, item)).collect::<Option<Vec<_>>>().map(Json::Array),
         DeValue::Table(fields) => {
-            let fields = fields.iter().map(|(key, value)| Some((key.get_ref().to_string(), plain(reader, key.get_ref(), value)?)));
+            let fields =
+                fields.iter().map(|(key, value)| Some((key.get_ref().to_string(), plain(reader, key.get_ref(), value)?)));
             fields.collect::<Option<Map<_, _>>>().map(Json::Object)
         }
     }

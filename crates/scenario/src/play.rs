@@ -55,7 +55,9 @@ impl Telling<'_> {
         let got = refusal.map(|refusal| self.with_names(&refusal.to_string()));
         match (&expect.refused_input, got) {
             (None, None) => {}
-            (Some(expected), Some(got)) if got.contains(expected.as_str()) => diff.push(Line::Same(format!("refused_input = {got:?}"))),
+            (Some(expected), Some(got)) if got.contains(expected.as_str()) => {
+                diff.push(Line::Same(format!("refused_input = {got:?}")))
+            }
             (expected, got) => {
                 diff.extend(expected.as_ref().map(|expected| Line::Expected(format!("refused_input = {expected:?}"))));
                 diff.push(Line::Got(got.map_or("taken as it is".to_owned(), |got| format!("refused_input = {got:?}"))));
@@ -153,7 +155,11 @@ impl Telling<'_> {
 
     fn obstacles(&self, due: &Due) -> String {
         let reasons: Vec<String> = due.decision.reasons().iter().map(|reason| self.reason(reason)).collect();
-        if reasons.is_empty() { format!(" by {}", due.channel) } else { format!(" by {}, blocked because {}", due.channel, reasons.join(", and ")) }
+        if reasons.is_empty() {
+            format!(" by {}", due.channel)
+        } else {
+            format!(" by {}, blocked because {}", due.channel, reasons.join(", and "))
+        }
     }
 
     /// A reason with its numbers.

@@ -101,7 +101,9 @@ impl Clock {
             local.map(|local| local_to_utc(self.0, local))
         });
         if read.is_none() {
-            let message = format!("`{name}`: `{text}` is not a time; write it as `2026-03-02T11:00:00`, with an offset such as `+03:00` if it is not local");
+            let message = format!(
+                "`{name}`: `{text}` is not a time; write it as `2026-03-02T11:00:00`, with an offset such as `+03:00` if it is not local"
+            );
             reader.mistake(value.span().start, message);
         }
         read.map(to_millis)
@@ -146,7 +148,8 @@ fn time_zone<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Tz> {
     let found = text.parse().ok();
     if found.is_none() {
         let known = chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name());
-        let hint = nearest_word(text, known).map_or("write a name such as `Europe/Moscow`".to_owned(), |near| format!("did you mean `{near}`?"));
+        let hint = nearest_word(text, known)
+            .map_or("write a name such as `Europe/Moscow`".to_owned(), |near| format!("did you mean `{near}`?"));
         reader.mistake(value.span().start, format!("`{text}` is not a time zone; {hint}"));
     }
     found
@@ -166,7 +169,8 @@ impl<'t> Author<'t> {
         let (line, _) = self.reader.place(table.at);
         let at = table.required(&mut self.reader, "at").and_then(|value| self.clock.time(&mut self.reader, value, "at"));
         let (what, ask_patient) = self.what(table, at)?;
-        let patient = table.get("patient").or(ask_patient).map(|value| data::name(&mut self.reader, &mut self.names, value, "patient"));
+        let patient =
+            table.get("patient").or(ask_patient).map(|value| data::name(&mut self.reader, &mut self.names, value, "patient"));
         let patient = patient.unwrap_or_else(|| Some(self.names.id("p")));
         let expect = match table.get("expect") {
             Some(value) => self.expect(value, &what),
@@ -179,7 +183,8 @@ impl<'t> Author<'t> {
         let kinds = ["event", "ask", "quota", "due"];
         let named: Vec<&str> = kinds.into_iter().filter(|kind| table.get(kind).is_some()).collect();
         let [kind] = named[..] else {
-            let message = if named.is_empty() { "the step does nothing" } else { "the step does several things; write one step for each" };
+            let message =
+                if named.is_empty() { "the step does nothing" } else { "the step does several things; write one step for each" };
             self.reader.mistake(table.at, format!("{message}; a step has one of `event`, `ask`, `quota` and `due`"));
             return None;
         };
@@ -233,7 +238,10 @@ impl<'t> Author<'t> {
         if let (Some(at), Some(recorded_at)) = (at, recorded_at)
             && recorded_at < at
         {
-            self.reader.mistake(table.key_at("recorded_at"), "nothing is recorded before it happens; `recorded_at` must not be before `at`");
+            self.reader.mistake(
+                table.key_at("recorded_at"),
+                "nothing is recorded before it happens; `recorded_at` must not be before `at`",
+            );
         }
         let place = value.span().start;
         let event = data::event(&mut self.reader, &mut self.names, &self.clock, kind, place, table.get("data"))?;
@@ -266,8 +274,12 @@ impl<'t> Author<'t> {
                         "permitted" => Some(true),
                         "refused" => Some(false),
                         other => {
-                            let near = nearest_word(other, ["permitted", "refused"]).map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-                            self.reader.mistake(value.span().start, format!("`{other}` is not a decision: `permitted` or `refused`{near}"));
+                            let near = nearest_word(other, ["permitted", "refused"])
+                                .map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+                            self.reader.mistake(
+                                value.span().start,
+                                format!("`{other}` is not a decision: `permitted` or `refused`{near}"),
+                            );
                             None
                         }
                     }
@@ -286,7 +298,8 @@ impl<'t> Author<'t> {
             }
         }
         if expect.permitted == Some(true) && !expect.because.is_empty() {
-            self.reader.mistake(table.key_at("because"), "a permit has no reasons against it; remove `because` or expect `refused`");
+            self.reader
+                .mistake(table.key_at("because"), "a permit has no reasons against it; remove `because` or expect `refused`");
         }
         Some(expect)
     }

@@ -111,9 +111,13 @@ impl Permission {
     pub const fn roles(self) -> &'static [Role] {
         use Role::{Administrator, Analyst, Clinician, NetworkManager, Regulator, System};
         match self {
-            Self::Contact | Self::Consent | Self::Appointment | Self::SeePerson | Self::SeeWorklist | Self::Refer | Self::Feedback => {
-                &[Administrator, Clinician, NetworkManager, System]
-            }
+            Self::Contact
+            | Self::Consent
+            | Self::Appointment
+            | Self::SeePerson
+            | Self::SeeWorklist
+            | Self::Refer
+            | Self::Feedback => &[Administrator, Clinician, NetworkManager, System],
             Self::Register => &[Administrator, NetworkManager, System],
             Self::Merge => &[Administrator, NetworkManager],
             Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
@@ -195,7 +199,9 @@ impl FromRequestParts<Arc<App>> for Caller {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
-            return Err(Problem::unauthenticated("send the header `Authorization: Bearer <token>`; `tact token create` makes one"));
+            return Err(Problem::unauthenticated(
+                "send the header `Authorization: Bearer <token>`; `tact token create` makes one",
+            ));
         };
         app.access.caller(token.trim(), app.clock.now()).await
     }

@@ -64,7 +64,8 @@ impl App {
         }
         let directory = self.control.directory();
         let near = tact_domain::nearest_word(code.as_str(), directory.branches.keys().map(Branch::as_str));
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; list it in the directory first".to_owned());
+        let hint =
+            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; list it in the directory first".to_owned());
         Err(Problem::field(field, format!("no branch has the code `{code}`{hint}")))
     }
 
@@ -80,7 +81,8 @@ impl App {
             return Ok(());
         }
         let come = seen.position;
-        Err(Problem::not_yet(format!("the read models have come to position {come}, not to {position} yet; ask again")).retry_after(1))
+        Err(Problem::not_yet(format!("the read models have come to position {come}, not to {position} yet; ask again"))
+            .retry_after(1))
     }
 }
 

@@ -218,11 +218,17 @@ impl Control {
     pub async fn publish(&self, command: &Command, policy: PolicyPublished) -> Result<Noted, Failure> {
         let check = |policies: &Policies, now: Time| {
             if policies.version(&policy.version).is_some() {
-                return untrue("version", format!("`{}` is already published; a policy is never changed, publish another", policy.version));
+                return untrue(
+                    "version",
+                    format!("`{}` is already published; a policy is never changed, publish another", policy.version),
+                );
             }
             if policy.effective_from < now + POLICY_NOTICE {
                 let earliest = now + POLICY_NOTICE;
-                return untrue("effective_from", format!("{} is less than a minute ahead; the earliest is {earliest}", policy.effective_from));
+                return untrue(
+                    "effective_from",
+                    format!("{} is less than a minute ahead; the earliest is {earliest}", policy.effective_from),
+                );
             }
             Ok(())
         };
@@ -259,7 +265,9 @@ impl Control {
                     return Ok(Noted { event: *event, position: *position, repeated: true });
                 }
                 if let Some(unreadable) = &stream.unreadable {
-                    return Err(Failure::NoPolicy(format!("the stream of {id} holds an event that cannot be read: {unreadable}")));
+                    return Err(Failure::NoPolicy(format!(
+                        "the stream of {id} holds an event that cannot be read: {unreadable}"
+                    )));
                 }
                 check(&stream.value, now)?;
                 let envelope = Envelope {

@@ -37,8 +37,13 @@ pub fn time_zone(name: &str) -> Result<SmolStr, Problem> {
         return Ok(name.into());
     }
     let near = tact_domain::nearest_word(name, chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name()));
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_else(|| "; write a name such as `Europe/Moscow`".to_owned());
-    Err(Problem::field("time_zone", format!("`{}` is not the name of a time zone{hint}", name.chars().take(80).collect::<String>())))
+    let hint = near
+        .map(|near| format!("; did you mean `{near}`?"))
+        .unwrap_or_else(|| "; write a name such as `Europe/Moscow`".to_owned());
+    Err(Problem::field(
+        "time_zone",
+        format!("`{}` is not the name of a time zone{hint}", name.chars().take(80).collect::<String>()),
+    ))
 }
 
 /// A short word that goes into an event and so must not be free text: 1 to 64 of a-z, 0-9, `_` and `-`.
@@ -51,7 +56,10 @@ pub fn word(field: &str, text: &str) -> Result<SmolStr, Problem> {
     if fits {
         return Ok(SmolStr::new(text));
     }
-    Err(Problem::field(field, "it must be one word of 1 to 64 of a-z, 0-9, `_` and `-`, such as `paper`; free text has no place here"))
+    Err(Problem::field(
+        field,
+        "it must be one word of 1 to 64 of a-z, 0-9, `_` and `-`, such as `paper`; free text has no place here",
+    ))
 }
 
 /// A list that names each thing once, and at most [`MAX_LIST`] of them. It may be empty.

@@ -19,7 +19,13 @@ const READINGS: usize = 5;
 ///
 /// # Errors
 /// [`Failure`]: nothing could be decided, and nothing was recorded unless it is in doubt.
-pub async fn ask(transactor: &Transactor, control: &Control, patient: Uuid, command: &Command, ask: &Ask) -> Result<Done, Failure> {
+pub async fn ask(
+    transactor: &Transactor,
+    control: &Control,
+    patient: Uuid,
+    command: &Command,
+    ask: &Ask,
+) -> Result<Done, Failure> {
     for _ in 0..READINGS {
         control.ready_to_decide().await?;
         let outdated = AtomicBool::new(false);

@@ -154,7 +154,9 @@ struct ProblemSchema {
 /// its method and path, since the functions behind several are called alike.
 pub fn describe(document: &mut OpenApi) {
     let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let problem = |description: &str| ResponseBuilder::new().description(description).content("application/problem+json", content()).build();
+    let problem = |description: &str| {
+        ResponseBuilder::new().description(description).content("application/problem+json", content()).build()
+    };
     let schema = <ProblemSchema as utoipa::PartialSchema>::schema();
     document.components.get_or_insert_default().schemas.insert("Problem".to_owned(), schema);
     for (path, item) in &mut document.paths.paths {
@@ -171,8 +173,14 @@ pub fn describe(document: &mut OpenApi) {
             operation.operation_id = Some(format!("{method}{name}"));
             let responses = &mut operation.responses.responses;
             responses.retain(|status, _| status.starts_with('2'));
-            responses.insert("4XX".to_owned(), problem("The caller can mend it: the request, the right to it, or what it contradicts (RFC 9457).").into());
-            responses.insert("5XX".to_owned(), problem("The caller cannot; whether to ask again, and when, it says (RFC 9457).").into());
+            responses.insert(
+                "4XX".to_owned(),
+                problem("The caller can mend it: the request, the right to it, or what it contradicts (RFC 9457).").into(),
+            );
+            responses.insert(
+                "5XX".to_owned(),
+                problem("The caller cannot; whether to ask again, and when, it says (RFC 9457).").into(),
+            );
         }
     }
 }

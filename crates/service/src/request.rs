@@ -122,7 +122,9 @@ fn json_content(parts: &Parts) -> Result<(), Problem> {
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_WAIT, collect(body)).await {
         Ok(read) => read,
-        Err(_late) => Err(Problem::too_slow(format!("the body did not come within {} s; nothing was recorded", BODY_WAIT.as_secs()))),
+        Err(_late) => {
+            Err(Problem::too_slow(format!("the body did not come within {} s; nothing was recorded", BODY_WAIT.as_secs())))
+        }
     }
 }
 
@@ -257,9 +259,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map(Query).map_err(|error| {
             let path = error.path().to_string();
             let message = error.into_inner().to_string();
-            let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| *name == path).map(|(_, value)| value.into_owned());
+            let said =
+                form_urlencoded::parse(query.as_bytes()).find(|(name, _)| *name == path).map(|(_, value)| value.into_owned());
             // In a query, a plus sign stands for a space.
-            let hint = if said.as_ref().is_some_and(|said| said.contains(' ')) { "; in a query, `+` is written `%2B`" } else { "" };
+            let hint =
+                if said.as_ref().is_some_and(|said| said.contains(' ')) { "; in a query, `+` is written `%2B`" } else { "" };
             let (detail, field) = unfit(&path, &message, said);
             naming(Problem::malformed(format!("query: {detail}{hint}")), field)
         })
@@ -292,7 +296,8 @@ fn unfit_path(error: &PathRejection) -> Problem {
             Problem::malformed(format!("path: `{key}`: `{}` does not fit: {message}", cut(value))).with("field", key.clone())
         }
         ErrorKind::InvalidUtf8InPathParam { key } => {
-            Problem::malformed(format!("path: `{key}`: the bytes behind its percent signs are not UTF-8")).with("field", key.clone())
+            Problem::malformed(format!("path: `{key}`: the bytes behind its percent signs are not UTF-8"))
+                .with("field", key.clone())
         }
         _ => Problem::malformed(format!("path: {}", cut(&error.body_text()))),
     }

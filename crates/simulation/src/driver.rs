@@ -12,9 +12,7 @@ use smol_str::SmolStr;
 use tact_domain::control::PolicyPublished;
 use tact_domain::patient::Ask;
 use tact_domain::patient::events::*;
-use tact_domain::{
-    Actor, AppointmentKind, Branch, ChangedBy, Channel, DailyHours, Direction, Purpose, Reach, Time, Window,
-};
+use tact_domain::{Actor, AppointmentKind, Branch, ChangedBy, Channel, DailyHours, Direction, Purpose, Reach, Time, Window};
 use tact_service::transact::Command;
 use uuid::Uuid;
 
@@ -22,6 +20,7 @@ use crate::policies;
 
 /// What is asked of a service.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few of them live at once, and none for long")]
 pub(crate) enum What {
     /// A permit.
     Ask(Ask),
@@ -98,7 +97,18 @@ impl Driver {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x6472_6976_6572_0000);
         let patients = (0..patients).map(|_| id(&mut rng)).collect();
         let taste = std::array::from_fn(|_| rng.random_range(1..=10));
-        Self { rng, patients, former: Vec::new(), branches, known: BTreeMap::new(), todo: Vec::new(), policies: 0, count: 0, taste, several_policies }
+        Self {
+            rng,
+            patients,
+            former: Vec::new(),
+            branches,
+            known: BTreeMap::new(),
+            todo: Vec::new(),
+            policies: 0,
+            count: 0,
+            taste,
+            several_policies,
+        }
     }
 
     fn id(&mut self) -> Uuid {
@@ -171,7 +181,8 @@ impl Driver {
     }
 
     fn register(&mut self, patient: Uuid, recommended_by: Option<Uuid>) -> Issue {
-        let zones = ["Europe/Moscow", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Atlantis/Capital", "America/New_York"];
+        let zones =
+            ["Europe/Moscow", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kolkata", "Atlantis/Capital", "America/New_York"];
         let time_zone = SmolStr::from(*zones.choose(&mut self.rng).expect("not empty"));
         let home_branch = self.branch();
         let event = Event::Registered(Registered { home_branch, time_zone, language: None, recommended_by, guardian: None });
@@ -224,7 +235,8 @@ impl Driver {
         let patient = former.unwrap_or_else(|| *self.patients.choose(&mut self.rng).expect("there are patients"));
         let [asks, facts, wishes, visits, contacts, news, merges, ends] = self.taste;
         let groups = [asks * 40, facts * 8, wishes * 8, visits * 16, contacts * 12, news * 8, merges * 2, ends];
-        let which = (0..8).collect::<Vec<_>>().choose_weighted(&mut self.rng, |g| groups[*g]).copied().expect("weights are positive");
+        let which =
+            (0..8).collect::<Vec<_>>().choose_weighted(&mut self.rng, |g| groups[*g]).copied().expect("weights are positive");
         match which {
             0 => self.asks(patient, now),
             1 => vec![self.told(patient, now)],
@@ -300,7 +312,8 @@ impl Driver {
             2 => {
                 let request = self.id();
                 let from = now + Duration::minutes(self.rng.random_range(-60..900));
-                let window = self.chance(0.5).then(|| Window { from, until: from + Duration::minutes(self.rng.random_range(1..300)) });
+                let window =
+                    self.chance(0.5).then(|| Window { from, until: from + Duration::minutes(self.rng.random_range(1..300)) });
                 self.known(patient).requests.push(request);
                 Event::Requested(Requested { request, channel: self.channel(), about: None, window })
             }
@@ -352,7 +365,8 @@ impl Driver {
                 channels: Some(vec![Channel::Phone, Channel::Email]),
             }),
             _ => {
-                let hour = |rng: &mut SmallRng| chrono::NaiveTime::from_hms_opt(rng.random_range(0..24), 15 * rng.random_range(0..4), 0);
+                let hour =
+                    |rng: &mut SmallRng| chrono::NaiveTime::from_hms_opt(rng.random_range(0..24), 15 * rng.random_range(0..4), 0);
                 let quiet = self.chance(0.3).then(|| DailyHours {
                     from: hour(&mut self.rng).unwrap_or_default(),
                     until: hour(&mut self.rng).unwrap_or_default(),
@@ -362,7 +376,11 @@ impl Driver {
                     2..=6 => Some(Reach::Normal),
                     _ => None,
                 };
-                Event::PreferenceSet(PreferenceSet { reach, quiet_hours: quiet, preferred_channel: self.chance(0.2).then(|| self.channel()) })
+                Event::PreferenceSet(PreferenceSet {
+                    reach,
+                    quiet_hours: quiet,
+                    preferred_channel: self.chance(0.2).then(|| self.channel()),
+                })
             }
         };
         self.record(patient, event, time)
@@ -382,9 +400,10 @@ impl Driver {
         let recent = &appointments[appointments.len().saturating_sub(5)..];
         let Some(appointment) = recent.choose(&mut self.rng).copied().filter(|_| self.rng.random_bool(0.6)) else {
             let appointment = self.id();
-            let kind = *[AppointmentKind::Surgery, AppointmentKind::Consultation, AppointmentKind::Surgery, AppointmentKind::Checkup]
-                .choose(&mut self.rng)
-                .expect("not empty");
+            let kind =
+                *[AppointmentKind::Surgery, AppointmentKind::Consultation, AppointmentKind::Surgery, AppointmentKind::Checkup]
+                    .choose(&mut self.rng)
+                    .expect("not empty");
             let branch = self.branch();
             let known = self.known(patient);
             known.appointments.push(appointment);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use tact_simulation::series::{caught, series, shortest};
 use tact_simulation::Settings;
+use tact_simulation::series::{caught, series, shortest};
 
 /// Drive services through faults, seed by seed, and check that the promise holds.
 #[derive(Debug, Parser)]

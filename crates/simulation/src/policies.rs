@@ -16,7 +16,11 @@ pub(crate) fn text(rng: &mut SmallRng) -> String {
         if line.starts_with("quiet_hours") {
             line = match rng.random_range(0..4) {
                 0 => String::new(),
-                1 => format!("quiet_hours = {{ from = \"{:02}:30\", until = \"{:02}:00\" }}", rng.random_range(18..24), rng.random_range(5..11)),
+                1 => format!(
+                    "quiet_hours = {{ from = \"{:02}:30\", until = \"{:02}:00\" }}",
+                    rng.random_range(18..24),
+                    rng.random_range(5..11)
+                ),
                 2 => "quiet_hours = { from = \"01:00\", until = \"05:30\" }".to_owned(),
                 _ => line,
             };
@@ -32,7 +36,9 @@ pub(crate) fn text(rng: &mut SmallRng) -> String {
         } else if line.starts_with("window") && line.contains("24 hours before") && rng.random_bool(0.4) {
             line = "window = { from = \"3 days before\", until = \"10 minutes before\" }".to_owned();
         } else if line.starts_with("window") && rng.random_bool(0.5) {
-            line = line.replace("6 months after\"", "2 hours after\"").replace("until = \"2 hours after\"", "until = \"1 months after\"");
+            line = line
+                .replace("6 months after\"", "2 hours after\"")
+                .replace("until = \"2 hours after\"", "until = \"1 months after\"");
             line = line.replace("14 days after\", until", "20 minutes after\", until").replace("1 day after", "1 hour after");
         }
         text.push_str(&line);

@@ -72,6 +72,7 @@ struct Service {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "few of them live at once, and none for long")]
 enum Label {
     Command { service: usize, issue: Issue },
     Reactor,
@@ -110,7 +111,8 @@ impl World {
     /// Begins the run of a seed.
     pub(crate) fn new(seed: u64, settings: Settings) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let start = DateTime::from_timestamp_millis(1_767_225_600_000 + rng.random_range(0..2 * 365 * 86_400_000_i64)).unwrap_or_default();
+        let start = DateTime::from_timestamp_millis(1_767_225_600_000 + rng.random_range(0..2 * 365 * 86_400_000_i64))
+            .unwrap_or_default();
         let rates = Rates::draw(&mut rng);
         let network = Network::new(seed, Rates::none(), settings.bug);
         let branches: Vec<Branch> = BRANCHES.iter().map(|(code, _)| code.parse().expect("a code")).collect();
@@ -234,7 +236,10 @@ impl World {
                 break;
             }
             if round > 200 {
-                self.report.find("reactor", format!("it is at {} and does not come to the end of the log at {head}", self.reactor_at.get()));
+                self.report.find(
+                    "reactor",
+                    format!("it is at {} and does not come to the end of the log at {head}", self.reactor_at.get()),
+                );
                 break;
             }
             self.start_reactor();
@@ -325,7 +330,14 @@ impl World {
             self.issued += 1;
         }
         self.patients.insert(issue.patient);
-        self.tell(|| format!("service {service}: {} {} of {} is given", short(issue.command.event), words(&issue.what), short(issue.patient)));
+        self.tell(|| {
+            format!(
+                "service {service}: {} {} of {} is given",
+                short(issue.command.event),
+                words(&issue.what),
+                short(issue.patient)
+            )
+        });
         let transactor = self.services[service].transactor.clone();
         let control = self.services[service].control.clone();
         let own = issue.clone();
@@ -354,9 +366,7 @@ impl World {
         let (transactor, keys) = (service.transactor.clone(), self.keys.clone());
         let (log, at, reacted) = (self.network.log().clone(), self.reactor_at.clone(), self.reacted.clone());
         let batch = self.rng.random_range(1..=20);
-        self.tasks.spawn(Label::Reactor, async move {
-            Ended::Reactor(reactor(transactor, keys, log, at, batch, reacted).await)
-        });
+        self.tasks.spawn(Label::Reactor, async move { Ended::Reactor(reactor(transactor, keys, log, at, batch, reacted).await) });
     }
 
     fn ended(&mut self, label: Label, ended: Ended) {
@@ -365,7 +375,12 @@ impl World {
                 self.tell(|| {
                     let repeated = if done.repeated { ", as before" } else { "" };
                     let kind = done.recorded.event.kind();
-                    format!("service {service}: {} is {kind} at {} of {}{repeated}", short(issue.command.event), done.position, short(done.patient))
+                    format!(
+                        "service {service}: {} is {kind} at {} of {}{repeated}",
+                        short(issue.command.event),
+                        done.position,
+                        short(done.patient)
+                    )
                 });
                 let Done { patient, recorded, position, .. } = *done;
                 if let Event::Permitted(permitted) = &recorded.event {
@@ -389,7 +404,8 @@ impl World {
                     Failure::Log(LogError::Damaged(_) | LogError::Misfit(_)) => self.report.find("answer", failure.to_string()),
                     _ => {}
                 }
-                let again = matches!(failure, Failure::Log(_) | Failure::Busy | Failure::ClockBehind { .. } | Failure::NoPolicy(_));
+                let again =
+                    matches!(failure, Failure::Log(_) | Failure::Busy | Failure::ClockBehind { .. } | Failure::NoPolicy(_));
                 if again && self.rng.random_bool(0.8) {
                     self.retries.push(issue);
                 }

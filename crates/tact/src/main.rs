@@ -4,17 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand, ValueEnum};
+use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::import::{self, command::ImportCommand};
 use tact::{demo, exit, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Patient relations that keep to the stated contact policy.
 #[derive(Debug, Parser)]
-#[command(name = "tact", version, about, after_help = "Exit codes: 0 done; 1 failed; 2 unreadable input; 3 no event log; 4 no database; \
-    5 newer version or other network; 6 no room.")]
+#[command(
+    name = "tact",
+    version,
+    about,
+    after_help = "Exit codes: 0 done; 1 failed; 2 unreadable input; 3 no event log; 4 no database; \
+    5 newer version or other network; 6 no room."
+)]
 struct Cli {
     #[command(flatten)]
     given: Given,
@@ -129,7 +134,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 /// Rows that cannot be taken do not keep the rest from going in; the account names them.
-async fn import_book(settings: &tact::settings::Settings, clock: Clock, arguments: &import::command::Arguments) -> Result<ExitCode> {
+async fn import_book(
+    settings: &tact::settings::Settings,
+    clock: Clock,
+    arguments: &import::command::Arguments,
+) -> Result<ExitCode> {
     let (book, mapping) = match import::command::read_input(arguments) {
         Ok(read) => read,
         Err(error) => {
@@ -138,8 +147,7 @@ async fn import_book(settings: &tact::settings::Settings, clock: Clock, argument
         }
     };
     let app = roles::open(settings, clock).await?;
-    let stores =
-        import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    let stores = import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
     import::command::run(arguments, &book, &mapping, stores).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,7 +58,10 @@ fn test(files: &[PathBuf]) -> ExitCode {
             }
         }
     }
-    println!("{passed} passed, {failed} failed{}", if unreadable > 0 { format!(", {unreadable} could not be read") } else { String::new() });
+    println!(
+        "{passed} passed, {failed} failed{}",
+        if unreadable > 0 { format!(", {unreadable} could not be read") } else { String::new() }
+    );
     match (unreadable, failed) {
         (0, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(exit::FAILED),

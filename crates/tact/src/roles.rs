@@ -139,7 +139,8 @@ async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
         Storage::Embedded => {
             std::fs::create_dir_all(&settings.data)
                 .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
-            let log = SqliteLog::open(&settings.data.join("events.db"), &settings.network).context("the event log cannot be opened")?;
+            let log =
+                SqliteLog::open(&settings.data.join("events.db"), &settings.network).context("the event log cannot be opened")?;
             Ok((Arc::new(log), Target::sqlite(&settings.data)))
         }
         Storage::Servers { nats, login, replicas, database } => {
@@ -191,7 +192,8 @@ fn id_key(settings: &Settings) -> Result<IdKey> {
     };
     let text = read_secret(&file)?;
     let mut key = [0u8; 32];
-    hex::decode_to_slice(&text, &mut key).map_err(|_| anyhow::anyhow!("{} does not hold 64 hexadecimal digits", file.display()))?;
+    hex::decode_to_slice(&text, &mut key)
+        .map_err(|_| anyhow::anyhow!("{} does not hold 64 hexadecimal digits", file.display()))?;
     Ok(IdKey::new(&key))
 }
 
@@ -244,11 +246,13 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         }));
     }
     if roles.contains(&Role::Patient) {
-        let reactor = Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
+        let reactor =
+            Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
         tasks.push(tokio::spawn(reactor.run(stopped.clone())));
     }
-    let listener =
-        tokio::net::TcpListener::bind(settings.listen).await.with_context(|| format!("{} cannot be listened on", settings.listen))?;
+    let listener = tokio::net::TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let router = router(&app, roles, stopped.clone());
     // The last one, so that it is stopped last.
@@ -259,7 +263,12 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
 /// The projector of a process, by the process's own clock.
 pub fn projector(app: &App) -> Projector {
     let clock = app.clock.clone();
-    Projector::new(app.transactor.log().clone(), app.read.clone(), Arc::new(move || clock.now()), tact_projector::Settings::default())
+    Projector::new(
+        app.transactor.log().clone(),
+        app.read.clone(),
+        Arc::new(move || clock.now()),
+        tact_projector::Settings::default(),
+    )
 }
 
 fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Router {
@@ -314,7 +323,8 @@ async fn ready(app: &App, stopped: &watch::Receiver<bool>) -> Result<&'static st
         app.personal.db().ping().await.map_err(tact_service::app::database)?;
         app.read.db().ping().await.map_err(tact_service::app::database)
     };
-    let late = || Problem::unavailable(format!("the log or a database did not answer within {} s", READY_WAIT.as_secs())).retry_after(2);
+    let late =
+        || Problem::unavailable(format!("the log or a database did not answer within {} s", READY_WAIT.as_secs())).retry_after(2);
     tokio::time::timeout(READY_WAIT, asked).await.map_err(|_| late())??;
     Ok("ok")
 }

@@ -124,15 +124,43 @@ impl std::fmt::Debug for Secret {
 
 /// The names that a settings file may use.
 pub const KEYS: &[&str] = &[
-    "network", "log", "data", "nats_url", "nats_user", "nats_password_file", "replicas", "database_url", "database_url_file", "id_key_file",
-    "listen", "cached_patients", "wait",
+    "network",
+    "log",
+    "data",
+    "nats_url",
+    "nats_user",
+    "nats_password_file",
+    "replicas",
+    "database_url",
+    "database_url_file",
+    "id_key_file",
+    "listen",
+    "cached_patients",
+    "wait",
 ];
 
 /// The environment variables that the binary reads.
 pub const VARIABLES: &[&str] = &[
-    "TACT_CONFIG", "TACT_NETWORK", "TACT_LOG", "TACT_DATA", "TACT_NATS_URL", "TACT_NATS_USER", "TACT_NATS_PASSWORD_FILE", "TACT_REPLICAS",
-    "TACT_DATABASE_URL", "TACT_DATABASE_URL_FILE", "TACT_ID_KEY_FILE", "TACT_LISTEN", "TACT_CACHED_PATIENTS", "TACT_WAIT", "TACT_NOW",
-    "TACT_ROLE", "TACT_URL", "TACT_TOKEN", "TACT_TOKEN_FILE", "TACT_LOG_FORMAT",
+    "TACT_CONFIG",
+    "TACT_NETWORK",
+    "TACT_LOG",
+    "TACT_DATA",
+    "TACT_NATS_URL",
+    "TACT_NATS_USER",
+    "TACT_NATS_PASSWORD_FILE",
+    "TACT_REPLICAS",
+    "TACT_DATABASE_URL",
+    "TACT_DATABASE_URL_FILE",
+    "TACT_ID_KEY_FILE",
+    "TACT_LISTEN",
+    "TACT_CACHED_PATIENTS",
+    "TACT_WAIT",
+    "TACT_NOW",
+    "TACT_ROLE",
+    "TACT_URL",
+    "TACT_TOKEN",
+    "TACT_TOKEN_FILE",
+    "TACT_LOG_FORMAT",
 ];
 
 impl Given {
@@ -146,7 +174,11 @@ impl Given {
             Some(path) => Self::file(path)?,
             None => Self::default(),
         };
-        macro_rules! first { ($name:ident) => { self.$name.clone().or(file.$name.clone()) }; }
+        macro_rules! first {
+            ($name:ident) => {
+                self.$name.clone().or(file.$name.clone())
+            };
+        }
         let log = first!(log).unwrap_or_default();
         let data = first!(data).unwrap_or_else(|| PathBuf::from("tact-data"));
         let storage = match log {
@@ -163,7 +195,9 @@ impl Given {
                 let database = match (first!(database_url), first!(database_url_file)) {
                     (Some(url), _) => url,
                     (None, Some(path)) => read_secret(&path)?,
-                    (None, None) => bail!("`log` is `jetstream`, so `database_url` or `database_url_file` must say where PostgreSQL is"),
+                    (None, None) => {
+                        bail!("`log` is `jetstream`, so `database_url` or `database_url_file` must say where PostgreSQL is")
+                    }
                 };
                 let login = match (first!(nats_user), first!(nats_password_file)) {
                     (Some(user), Some(path)) => Some((user, path)),
@@ -187,12 +221,14 @@ impl Given {
     }
 
     fn file(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("the settings file {} cannot be read", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("the settings file {} cannot be read", path.display()))?;
         let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
         for key in table.keys() {
             if !KEYS.contains(&key.as_str()) {
                 let near = tact_domain::nearest_word(key, KEYS.iter().copied());
-                let hint = near.map_or_else(|| format!("; known are {}", KEYS.join(", ")), |near| format!("; did you mean `{near}`?"));
+                let hint =
+                    near.map_or_else(|| format!("; known are {}", KEYS.join(", ")), |near| format!("; did you mean `{near}`?"));
                 bail!("{}: `{key}` is not a setting{hint}", path.display());
             }
         }

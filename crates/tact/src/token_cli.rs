@@ -54,7 +54,9 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
     match command {
         TokenCommand::Create { label, roles, branches, actor: given, expires } => {
             if roles == [Role::System] && fields::word("label", &label).is_err() {
-                bail!("the label of a system's token stands in every event that the system records, so it must be one word of 1 to 64 of a-z, 0-9, `_` and `-`, such as `telephony`");
+                bail!(
+                    "the label of a system's token stands in every event that the system records, so it must be one word of 1 to 64 of a-z, 0-9, `_` and `-`, such as `telephony`"
+                );
             }
             let token = new_token();
             let now = clock.now();

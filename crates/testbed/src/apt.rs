@@ -32,8 +32,11 @@ pub(crate) fn unpack_with_dependencies(package: &str, work: &Path, root: &Path) 
     // "Inst libpq5 (15.12-0+deb12u2 Debian:12/stable [amd64])". Compilers of queries and the languages are not needed.
     let missing = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
     let needed = missing.filter(|name| {
-        let numbered = name.strip_prefix(package).and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| rest.parse::<u32>().is_ok());
-        numbered || (name.starts_with("lib") && !["libllvm", "libperl", "libz3", "libjson-perl"].iter().any(|start| name.starts_with(start)))
+        let numbered =
+            name.strip_prefix(package).and_then(|rest| rest.strip_prefix('-')).is_some_and(|rest| rest.parse::<u32>().is_ok());
+        numbered
+            || (name.starts_with("lib")
+                && !["libllvm", "libperl", "libz3", "libjson-perl"].iter().any(|start| name.starts_with(start)))
     });
     let needed: Vec<String> = needed.map(str::to_owned).collect();
     if needed.is_empty() {
@@ -102,7 +105,8 @@ fn mirror() -> Result<Mirror> {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         if file.extension().is_some_and(|end| end == "sources") { paragraphs(&text) } else { lines(&text) }
     });
-    let mut debian = mirrors.filter(|mirror| mirror.uri.trim_end_matches('/').ends_with("/debian") && !mirror.suite.contains('/'));
+    let mut debian =
+        mirrors.filter(|mirror| mirror.uri.trim_end_matches('/').ends_with("/debian") && !mirror.suite.contains('/'));
     debian.next().context("this machine's apt sources name no mirror of Debian")
 }
 

@@ -64,7 +64,8 @@ impl Nats {
     /// As [`Self::start`].
     pub async fn shared() -> Result<&'static Self> {
         static SHARED: OnceLock<Result<Nats, String>> = OnceLock::new();
-        let shared = blocking(|| Ok(SHARED.get_or_init(|| Self::start_blocking("").map_err(|error| format!("{error:#}"))))).await?;
+        let shared =
+            blocking(|| Ok(SHARED.get_or_init(|| Self::start_blocking("").map_err(|error| format!("{error:#}"))))).await?;
         shared.as_ref().map_err(|error| anyhow!("{error}"))
     }
 
@@ -250,7 +251,9 @@ impl NatsCluster {
             let Ok(state) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
             let accounts = state["account_details"].as_array().into_iter().flatten();
             let mut streams = accounts.flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
-            let leader = streams.find(|detail| detail["name"] == stream).and_then(|detail| detail["cluster"]["leader"].as_str().map(str::to_owned));
+            let leader = streams
+                .find(|detail| detail["name"] == stream)
+                .and_then(|detail| detail["cluster"]["leader"].as_str().map(str::to_owned));
             if let Some(leader) = leader {
                 return self.nodes.iter().find(|node| node.name == leader);
             }

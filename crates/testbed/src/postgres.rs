@@ -123,7 +123,9 @@ impl Postgres {
         }
         let postgres = Self { tools, folder, port: free_port()?, other, process: Mutex::new(None) };
         let mut initdb = postgres.command("initdb");
-        initdb.args(["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--username", USER, "--pgdata"]).arg(postgres.data());
+        initdb
+            .args(["--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--username", USER, "--pgdata"])
+            .arg(postgres.data());
         run(&mut initdb)?;
         let mut process = postgres.launch()?;
         process.wait_until(|| execute(postgres.port, "select 1").is_ok())?;

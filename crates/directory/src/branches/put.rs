@@ -60,7 +60,7 @@ pub(crate) struct BranchNoted {
     put, path = "/v1/branches/{code}", tag = "directory",
     params(("code" = String, Path), ("Idempotency-Key" = String, Header)),
     request_body = BranchAsItIs,
-    responses((status = 201, body = BranchNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = BranchNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn put(
     State(app): State<Arc<App>>,

@@ -46,12 +46,14 @@ pub(crate) struct PolicyNoted {
     post, path = "/v1/policies", tag = "directory",
     params(("Idempotency-Key" = String, Header)),
     request_body = NewPolicy,
-    responses((status = 201, body = PolicyNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = PolicyNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn publish(State(app): State<Arc<App>>, write: Write<NewPolicy>) -> Result<Answer<PolicyNoted>, Problem> {
     write.caller.may(Permission::PublishPolicy)?;
     if !write.caller.covers_all() {
-        return Err(Problem::forbidden("a policy holds for every branch; it takes a network manager of the whole network to publish one"));
+        return Err(Problem::forbidden(
+            "a policy holds for every branch; it takes a network manager of the whole network to publish one",
+        ));
     }
     let NewPolicy { version, text, effective_from } = &write.body;
     check_version(version)?;

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tact_domain::control::{Policies, Published};
 use tact_domain::Time;
+use tact_domain::control::{Policies, Published};
 use tact_service::{App, Caller, Path, Permission, Problem};
 use utoipa::ToSchema;
 
@@ -38,7 +38,7 @@ pub(crate) struct Policy {
 /// See all policies
 #[utoipa::path(
     get, path = "/v1/policies", tag = "directory",
-    responses((status = 200, body = AllPolicies), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = AllPolicies), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn all(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<AllPolicies>, Problem> {
     let (policies, now) = read(&app, &caller).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn all(State(app): State<Arc<App>>, caller: Caller) -> Result<J
 /// See the policy in force
 #[utoipa::path(
     get, path = "/v1/policies/in-force", tag = "directory",
-    responses((status = 200, body = Policy), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Policy), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn in_force(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Policy>, Problem> {
     let (policies, now) = read(&app, &caller).await?;
@@ -66,9 +66,13 @@ pub(crate) async fn in_force(State(app): State<Arc<App>>, caller: Caller) -> Res
 #[utoipa::path(
     get, path = "/v1/policies/{version}", tag = "directory",
     params(("version" = String, Path)),
-    responses((status = 200, body = Policy), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Policy), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn one(State(app): State<Arc<App>>, caller: Caller, Path(version): Path<String>) -> Result<Json<Policy>, Problem> {
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(version): Path<String>,
+) -> Result<Json<Policy>, Problem> {
     let (policies, now) = read(&app, &caller).await?;
     policies.version(&version).map(|published| Json(shown(&policies, published, now))).ok_or_else(|| {
         let known = policies.all().iter().map(|published| published.event.version.as_str());

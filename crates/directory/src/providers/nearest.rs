@@ -62,9 +62,13 @@ pub(crate) struct Near<T> {
 /// Those without a known place come last. Then arrange it with `POST /v1/patients/{patient}/referrals/{referral}/arrangement`.
 #[utoipa::path(
     get, path = "/v1/providers", tag = "directory", params(Wanted),
-    responses((status = 200, body = Found), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+    responses((status = 200, description = "What was asked for", body = Found), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
-pub(crate) async fn nearest(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<Wanted>) -> Result<Json<Found>, Problem> {
+pub(crate) async fn nearest(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<Wanted>,
+) -> Result<Json<Found>, Problem> {
     caller.may(Permission::SeeDirectory)?;
     let near = near(&query)?;
     let limit = query.limit.unwrap_or(20);
@@ -85,7 +89,8 @@ fn near(query: &Wanted) -> Result<Option<Place>, Problem> {
 }
 
 fn alone(missing: &str, given: &str) -> Problem {
-    Problem::malformed(format!("query: `{missing}` is missing; name it together with `{given}`, or neither")).with("field", missing)
+    Problem::malformed(format!("query: `{missing}` is missing; name it together with `{given}`, or neither"))
+        .with("field", missing)
 }
 
 fn find(directory: &Directory, need: Option<&ServiceCode>, near: Option<Place>, at: Option<Time>, limit: usize) -> Found {

@@ -69,7 +69,7 @@ pub(crate) struct ProviderNoted {
     post, path = "/v1/providers", tag = "directory",
     params(("Idempotency-Key" = String, Header)),
     request_body = ProviderAsItIs,
-    responses((status = 201, body = ProviderNoted), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = ProviderNoted), (status = "4XX", description = "RFC 9457 problem")),
 )]
 pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItIs>) -> Result<Answer<ProviderNoted>, Problem> {
     write.caller.may(Permission::ManageDirectory)?;
@@ -101,9 +101,10 @@ pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItI
 
 fn phone(number: &str) -> Result<(), Problem> {
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
-    let formed = number.bytes().enumerate().all(|(at, b)| {
-        b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.' | b'/') || (b == b'+' && at == 0)
-    });
+    let formed = number
+        .bytes()
+        .enumerate()
+        .all(|(at, b)| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.' | b'/') || (b == b'+' && at == 0));
     if formed && (3..=15).contains(&digits) && number.len() <= 40 {
         return Ok(());
     }

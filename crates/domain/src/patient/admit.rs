@@ -58,7 +58,12 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
     admit_time(time, now)?;
     match event {
         Event::ProfileChanged(e) => {
-            if e.home_branch.is_none() && e.time_zone.is_none() && e.language.is_none() && e.guardian.is_none() && e.channels.is_none() {
+            if e.home_branch.is_none()
+                && e.time_zone.is_none()
+                && e.language.is_none()
+                && e.guardian.is_none()
+                && e.channels.is_none()
+            {
                 return field("data", "nothing is changed; name at least one field");
             }
             Ok(())
@@ -80,7 +85,9 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
                 return field("evidence.document", "without a document there is no consent; name the document's id");
             }
             match e.expires_at {
-                Some(expires) if expires <= time => field("expires_at", format!("{expires} is not after {time}, when it was given")),
+                Some(expires) if expires <= time => {
+                    field("expires_at", format!("{expires} is not after {time}, when it was given"))
+                }
                 _ => Ok(()),
             }
         }
@@ -135,7 +142,10 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
             if let Some(about) = e.about
                 && !knows(state, about)
             {
-                return field("about", format!("{about} is no appointment, request, referral or recommended person of this patient"));
+                return field(
+                    "about",
+                    format!("{about} is no appointment, request, referral or recommended person of this patient"),
+                );
             }
             window(e.window)
         }
@@ -208,7 +218,9 @@ fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
             Err(Untrue::MergedInto(into))
         }
         Standing::Erased if !event.is_always_recorded() => Err(Untrue::Closed("erased")),
-        Standing::Died if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_)) => {
+        Standing::Died
+            if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_)) =>
+        {
             Err(Untrue::Closed("recorded as deceased"))
         }
         _ => Ok(()),
@@ -218,7 +230,9 @@ fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
 fn absorbing(state: &State, from: Uuid) -> Result<(), Untrue> {
     match state.absorbing {
         Some(other) => field("from", format!("{other} is being merged into this patient; wait until that is done")),
-        None if state.absorbed.iter().any(|a| a.from == from) => field("from", format!("{from} is already merged into this patient")),
+        None if state.absorbed.iter().any(|a| a.from == from) => {
+            field("from", format!("{from} is already merged into this patient"))
+        }
         None => Ok(()),
     }
 }

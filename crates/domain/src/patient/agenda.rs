@@ -132,10 +132,12 @@ pub fn suggest(
     zone: &Zone,
 ) -> Option<(Channel, Decision)> {
     let rule = policy.rule(purpose)?;
-    let asked = state.requests.iter().find(|r| r.id == about && rule.occasion == Some(OccasionKind::CallbackRequest)).map(|r| r.channel);
+    let asked =
+        state.requests.iter().find(|r| r.id == about && rule.occasion == Some(OccasionKind::CallbackRequest)).map(|r| r.channel);
     let liked = state.preferences.preferred_channel.map(|(channel, _)| channel);
     let wished = [asked, liked].into_iter().flatten().find(|channel| rule.channels.contains(channel));
     let channel = wished.or(rule.channels.first().copied())?;
-    let ask = Ask { permit: Uuid::nil(), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(about), reason: None };
+    let ask =
+        Ask { permit: Uuid::nil(), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(about), reason: None };
     Some((channel, decide(state, policy, &ask, now, zone)))
 }

@@ -169,7 +169,14 @@ pub struct UnknownRules(pub u16);
 ///
 /// # Errors
 /// [`UnknownRules`] for a version that is newer than this build.
-pub fn decide_by(rules: u16, state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone) -> Result<Decision, UnknownRules> {
+pub fn decide_by(
+    rules: u16,
+    state: &State,
+    policy: &Policy,
+    ask: &Ask,
+    now: Time,
+    zone: &Zone,
+) -> Result<Decision, UnknownRules> {
     match rules {
         1 => Ok(decide(state, policy, ask, now, zone)),
         _ => Err(UnknownRules(rules)),
@@ -441,14 +448,11 @@ fn grants<'a>(state: &'a State, purpose: &Purpose, channel: Channel) -> impl Ite
 
 /// The latest word by its time decides; of two at one moment the withdrawal does (P14).
 pub fn consent<'a>(state: &'a State, purpose: &Purpose, channel: Channel, now: Time) -> Consent<'a> {
-    let grant = grants(state, purpose, channel)
-        .max_by_key(|g| (g.time, g.expires_at.is_none(), g.expires_at));
+    let grant = grants(state, purpose, channel).max_by_key(|g| (g.time, g.expires_at.is_none(), g.expires_at));
     let withdrawn = state
         .withdrawals
         .iter()
-        .filter(|w| {
-            w.purpose.as_ref().is_none_or(|p| p == purpose) && w.channels.as_ref().is_none_or(|c| c.contains(&channel))
-        })
+        .filter(|w| w.purpose.as_ref().is_none_or(|p| p == purpose) && w.channels.as_ref().is_none_or(|c| c.contains(&channel)))
         .map(|w| w.time)
         .max();
     match (grant, withdrawn) {

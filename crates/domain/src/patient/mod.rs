@@ -17,7 +17,7 @@ pub mod state;
 pub use admit::{Untrue, admit};
 pub use agenda::{Entry, agenda};
 pub use decide::{Ask, Decision, RULES, decide, decide_by};
-pub use evolve::evolve;
 pub use events::Event;
+pub use evolve::evolve;
 pub use quota::{QuotaLine, quota};
 pub use state::State;

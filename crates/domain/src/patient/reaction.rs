@@ -141,11 +141,8 @@ impl State {
     /// What this patient has lived through since another was merged into it: it may have been meant for either, so it counts for both.
     /// Once a merge is undone this is all that the survivor's stream still knows of it, so wishes and refusals are carried whole.
     fn parted_facts(&self, from: Uuid) -> Carried {
-        let (contacts, withdrawals) = self
-            .parted
-            .iter()
-            .rfind(|p| p.from == from)
-            .map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
+        let (contacts, withdrawals) =
+            self.parted.iter().rfind(|p| p.from == from).map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
         Carried {
             contacts: self.contacts.get(contacts..).unwrap_or_default().to_vec(),
             withdrawals: self.withdrawals.get(withdrawals..).unwrap_or_default().to_vec(),

@@ -63,7 +63,10 @@ pub fn parse(text: &str, version: &str) -> Result<Policy, Vec<Mistake>> {
                 }
             }
             if purposes.is_empty() && reader.is_clean() {
-                reader.mistake(value.span().start, "the policy names no purpose; write at least one, such as `[purpose.appointment_reminder]`");
+                reader.mistake(
+                    value.span().start,
+                    "the policy names no purpose; write at least one, such as `[purpose.appointment_reminder]`",
+                );
             }
         }
     }
@@ -116,9 +119,15 @@ fn network<'t>(reader: &mut Reader<'t>, root: Table<'_, 't>, broken: bool) -> Ne
         for item in reader.list(value, "overall").unwrap_or_default() {
             let Some(limit) = limit(reader, item) else { continue };
             if limit.per == Per::Occasion {
-                reader.mistake(item.span().start, "a limit over all purposes has no occasion; give it a period, such as `per = \"30 days\"`");
+                reader.mistake(
+                    item.span().start,
+                    "a limit over all purposes has no occasion; give it a period, such as `per = \"30 days\"`",
+                );
             } else if limit.measure == Measure::Feedback {
-                reader.mistake(item.span().start, "feedback is no contact; a limit over all purposes counts `attempts` or `reached`");
+                reader.mistake(
+                    item.span().start,
+                    "feedback is no contact; a limit over all purposes counts `attempts` or `reached`",
+                );
             } else {
                 network.overall.push(limit);
             }
@@ -158,7 +167,9 @@ fn holidays<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Vec<NaiveDate> {
             },
         };
         match NaiveDate::parse_from_str(&text, "%Y-%m-%d") {
-            Ok(day) if days.contains(&day) => reader.mistake(item.span().start, format!("the holiday {day} is there twice; once is enough")),
+            Ok(day) if days.contains(&day) => {
+                reader.mistake(item.span().start, format!("the holiday {day} is there twice; once is enough"))
+            }
             Ok(day) => days.push(day),
             Err(_) => reader.mistake(item.span().start, format!("`{text}` is not a day; write it as `2026-01-01`")),
         }
@@ -171,7 +182,9 @@ fn permit_life<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Duratio
     let period = period_of(reader, value, "permit_valid_for")?;
     let life = period.fixed().filter(|life| *life <= Duration::days(LONGEST_PERMIT_DAYS));
     if life.is_none() {
-        let message = format!("a permit that lives {period} would let what it was granted on be forgotten; at most {LONGEST_PERMIT_DAYS} days");
+        let message = format!(
+            "a permit that lives {period} would let what it was granted on be forgotten; at most {LONGEST_PERMIT_DAYS} days"
+        );
         reader.mistake(value.span().start, message);
     }
     life
@@ -226,11 +239,12 @@ fn limit<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Limit> {
     let measures = [("attempts", Measure::Attempts), ("reached", Measure::Reached), ("feedback", Measure::Feedback)];
     let named: Vec<_> = measures.iter().filter(|(key, _)| table.get(key).is_some()).collect();
     let measured = match named[..] {
-        [(key, measure)] => {
-            table.get(key).and_then(|value| reader.number(value, key, 0..=MOST)).map(|max| (*measure, max))
-        }
+        [(key, measure)] => table.get(key).and_then(|value| reader.number(value, key, 0..=MOST)).map(|max| (*measure, max)),
         [] => {
-            reader.mistake(table.at, "the limit does not say what it counts; write `attempts`, `reached` or `feedback` with a number");
+            reader.mistake(
+                table.at,
+                "the limit does not say what it counts; write `attempts`, `reached` or `feedback` with a number",
+            );
             None
         }
         _ => {
@@ -288,14 +302,25 @@ impl<'t> Author<'_, 't> {
         if table.get("occasion").is_none() {
             self.without_occasion(table, quiet_hours_override_for.is_some());
         }
-        if basis == Some(Basis::Request) && table.get("occasion").is_none_or(|_| occasion.is_some_and(|o| o != OccasionKind::CallbackRequest)) {
-            self.wrong(table.key_at("basis"), "a patient asks by a callback request; with this basis write `occasion = \"callback_request\"`");
+        if basis == Some(Basis::Request)
+            && table.get("occasion").is_none_or(|_| occasion.is_some_and(|o| o != OccasionKind::CallbackRequest))
+        {
+            self.wrong(
+                table.key_at("basis"),
+                "a patient asks by a callback request; with this basis write `occasion = \"callback_request\"`",
+            );
         }
         if unless_booked_ahead && matches!(occasion, Some(OccasionKind::UpcomingAppointment | OccasionKind::ClinicCancellation)) {
-            self.wrong(table.key_at("unless_booked_ahead"), "this occasion is itself something booked ahead, so it could never come; remove one of the two");
+            self.wrong(
+                table.key_at("unless_booked_ahead"),
+                "this occasion is itself something booked ahead, so it could never come; remove one of the two",
+            );
         }
         if announced && overrides.contains(&Override::Everything) {
-            self.wrong(table.key_at("announced"), "this purpose overrides everything; remove `announced` or name what it overrides");
+            self.wrong(
+                table.key_at("announced"),
+                "this purpose overrides everything; remove `announced` or name what it overrides",
+            );
         }
         Some(PurposeRule::Allowed(Rule {
             basis: basis?,
@@ -376,12 +401,18 @@ impl<'t> Author<'_, 't> {
             }
         }
         if quiet_for {
-            self.wrong(table.key_at("overrides"), &format!("quiet hours are lifted for a time after an occasion, and there is none{missing}"));
+            self.wrong(
+                table.key_at("overrides"),
+                &format!("quiet hours are lifted for a time after an occasion, and there is none{missing}"),
+            );
         }
         let limits = table.get("limits").and_then(|v| v.get_ref().as_array());
         for item in limits.into_iter().flatten() {
             if item.get_ref().get("per").and_then(|per| per.get_ref().as_str()) == Some("occasion") {
-                self.wrong(item.span().start, &format!("a limit per occasion counts nothing where there is none{missing}, or give the limit a period"));
+                self.wrong(
+                    item.span().start,
+                    &format!("a limit per occasion counts nothing where there is none{missing}, or give the limit a period"),
+                );
             }
         }
     }
@@ -412,7 +443,10 @@ impl<'t> Author<'_, 't> {
         }
         for &channel in channels.unwrap_or_default() {
             if !limits.iter().any(|l| l.measure != Measure::Feedback && l.counts_channel(channel)) {
-                self.wrong(value.span().start, &format!("nothing limits contacts by `{channel}`; add a limit that counts it, or take it from `channels`"));
+                self.wrong(
+                    value.span().start,
+                    &format!("nothing limits contacts by `{channel}`; add a limit that counts it, or take it from `channels`"),
+                );
             }
         }
         limits
@@ -457,9 +491,15 @@ impl<'t> Author<'_, 't> {
         if closes <= opens {
             self.wrong(table.key_at("until"), "the window ends before it begins; `until` must lie behind `from`");
         } else if occasion == Some(OccasionKind::UpcomingAppointment) && opens >= Duration::zero() {
-            self.wrong(table.key_at("from"), "an upcoming appointment is over when it starts, so this window never opens; write `before`");
+            self.wrong(
+                table.key_at("from"),
+                "an upcoming appointment is over when it starts, so this window never opens; write `before`",
+            );
         } else if occasion.is_some_and(|o| o != OccasionKind::UpcomingAppointment) && closes <= Duration::zero() {
-            self.wrong(table.key_at("until"), "nobody knows of this occasion before it has come, so this window never opens; write `after`");
+            self.wrong(
+                table.key_at("until"),
+                "nobody knows of this occasion before it has come, so this window never opens; write `after`",
+            );
         }
         Some(window)
     }

@@ -59,8 +59,19 @@ fn the_default_policy_says_what_the_contract_says() {
     assert_eq!(
         names,
         [
-            "appointment_reminder", "callback", "cancellation_notice", "care_referral_callback", "checkup_invitation", "emergency",
-            "feedback_request", "how_are_you", "promotion", "sales_follow_up", "visit_survey", "wellbeing_check", "win_back",
+            "appointment_reminder",
+            "callback",
+            "cancellation_notice",
+            "care_referral_callback",
+            "checkup_invitation",
+            "emergency",
+            "feedback_request",
+            "how_are_you",
+            "promotion",
+            "sales_follow_up",
+            "visit_survey",
+            "wellbeing_check",
+            "win_back",
         ]
     );
     for name in ["visit_survey", "sales_follow_up", "win_back", "how_are_you"] {
@@ -130,12 +141,25 @@ fn each_rule_of_the_default_policy_cites_its_principle() {
 
 #[test]
 fn what_is_unknown_is_refused_by_name_with_the_nearest_known_word() {
-    check("[netwrok]\n", &["line 1, column 1: the policy names no purpose", "line 1, column 1: `[network]` is missing", "line 1, column 2: unknown field `netwrok`; did you mean `network`?"]);
+    check(
+        "[netwrok]\n",
+        &[
+            "line 1, column 1: the policy names no purpose",
+            "line 1, column 1: `[network]` is missing",
+            "line 1, column 2: unknown field `netwrok`; did you mean `network`?",
+        ],
+    );
     let rest = "basis = \"care\"\nlimits = [{ attempts = 1, per = \"1 day\" }]\nchannels = [\"sms\"]\n";
     let text = with_rule(&format!("{rest}occassion = \"surgery\"\n"));
     check(&text, &["line 7, column 1: unknown field `occassion`; did you mean `occasion`?"]);
-    check(&with_rule(&format!("{rest}occasion = \"sugery\"\n")), &["line 7, column 12: `occasion`: `sugery` is not an occasion; did you mean `surgery`?"]);
-    check(&with_rule(&format!("{rest}overrides = [\"quiet_hour\"]\n")), &["line 7, column 14: `overrides`: `quiet_hour` is not an override; did you mean `quiet_hours`?"]);
+    check(
+        &with_rule(&format!("{rest}occasion = \"sugery\"\n")),
+        &["line 7, column 12: `occasion`: `sugery` is not an occasion; did you mean `surgery`?"],
+    );
+    check(
+        &with_rule(&format!("{rest}overrides = [\"quiet_hour\"]\n")),
+        &["line 7, column 14: `overrides`: `quiet_hour` is not an override; did you mean `quiet_hours`?"],
+    );
     check(
         &with_rule("basis = \"cara\"\nlimits = [{ atempts = 1, per = \"1 dy\" }]\nchannels = [\"ssm\"]\n"),
         &[
@@ -191,7 +215,9 @@ fn what_needs_an_occasion_says_so() {
         &["line 4, column 1: x: a patient asks by a callback request"],
     );
     check(
-        &with_rule("basis = \"care\"\nchannels = [\"sms\"]\nlimits = [{ attempts = 1, per = \"1 day\" }]\noverrides = [{ quiet_hours = \"2 hours\" }]\n"),
+        &with_rule(
+            "basis = \"care\"\nchannels = [\"sms\"]\nlimits = [{ attempts = 1, per = \"1 day\" }]\noverrides = [{ quiet_hours = \"2 hours\" }]\n",
+        ),
         &["line 7, column 1: x: quiet hours are lifted for a time after an occasion"],
     );
 }
@@ -204,7 +230,10 @@ fn windows_that_never_open_are_mistakes() {
         ))
     };
     check(&window("upcoming_appointment", "24 hours before", "2 hours before"), &[]);
-    check(&window("upcoming_appointment", "2 hours before", "24 hours before"), &["line 8, column 37: x: the window ends before it begins"]);
+    check(
+        &window("upcoming_appointment", "2 hours before", "24 hours before"),
+        &["line 8, column 37: x: the window ends before it begins"],
+    );
     check(&window("surgery", "1 day after", "1 day after"), &["the window ends before it begins"]);
     check(&window("surgery", "12 months after", "6 months after"), &["the window ends before it begins"]);
     check(&window("upcoming_appointment", "0 hours after", "2 hours after"), &["an upcoming appointment is over when it starts"]);
@@ -227,9 +256,15 @@ fn spans_and_numbers_are_sensible() {
     check(&limit("{ attempts = \"one\", per = \"1 day\" }"), &["`attempts` is a string; write a whole number"]);
     check(&limit("{ attempts = 1, reached = 1, per = \"1 day\" }"), &["the limit counts several things"]);
     check(&limit("{ attempts = 1 }"), &["`per` is missing"]);
-    check(&limit("{ feedback = 1, per = \"1 day\", channels = [\"sms\"] }, { attempts = 1, per = \"1 day\" }"), &["feedback comes on no channel"]);
+    check(
+        &limit("{ feedback = 1, per = \"1 day\", channels = [\"sms\"] }, { attempts = 1, per = \"1 day\" }"),
+        &["feedback comes on no channel"],
+    );
     check(&limit("{ attempts = 1, per = \"1 day\" }, { attempts = 2, per = \"1 day\" }"), &["two limits count the same"]);
-    check("[network]\npermit_valid_for = \"8 days\"\n[purpose.x]\nforbidden = \"Because.\"\n", &["line 2, column 20: a permit that lives 8 days"]);
+    check(
+        "[network]\npermit_valid_for = \"8 days\"\n[purpose.x]\nforbidden = \"Because.\"\n",
+        &["line 2, column 20: a permit that lives 8 days"],
+    );
     check("[network]\npermit_valid_for = \"1 month\"\n[purpose.x]\nforbidden = \"Because.\"\n", &["a permit that lives 1 month"]);
 }
 
@@ -245,7 +280,10 @@ fn the_network_says_when_it_is_quiet() {
     check(&network("holidays = [2026-01-01T10:00:00Z]"), &["is not a day"]);
     check(&network("quiet_hours = { from = \"20:00\", until = \"20:00\" }"), &["nobody could ever be called"]);
     check(&network("quiet_hours = { from = \"20:00\", until = \"25:00\" }"), &["`until`: `25:00` is not a time of day"]);
-    check(&network("overall = [{ attempts = 1, per = \"occasion\" }, { feedback = 1, per = \"1 day\" }]"), &["has no occasion", "feedback is no contact"]);
+    check(
+        &network("overall = [{ attempts = 1, per = \"occasion\" }, { feedback = 1, per = \"1 day\" }]"),
+        &["has no occasion", "feedback is no contact"],
+    );
 }
 
 #[test]
@@ -259,18 +297,35 @@ fn a_forbidden_purpose_says_why_and_nothing_else() {
 fn contradictions_are_mistakes() {
     let rest = "basis = \"care\"\nchannels = [\"sms\", \"sms\"]\nlimits = [{ attempts = 1, per = \"1 day\" }]\n";
     check(
-        &with_rule(&format!("{rest}overrides = [\"everything\", \"quiet_hours\", {{ quiet_hours = \"3 days\" }}]\noccasion = \"surgery\"\n")),
-        &["`channels` says this twice", "`everything` includes the others", "quiet hours are lifted for a day at most", "it overrides `quiet_hours` twice"],
+        &with_rule(&format!(
+            "{rest}overrides = [\"everything\", \"quiet_hours\", {{ quiet_hours = \"3 days\" }}]\noccasion = \"surgery\"\n"
+        )),
+        &[
+            "`channels` says this twice",
+            "`everything` includes the others",
+            "quiet hours are lifted for a day at most",
+            "it overrides `quiet_hours` twice",
+        ],
     );
-    check(&with_rule("basis = \"care\"\nchannels = []\nlimits = [{ attempts = 1, per = \"1 day\" }]\n"), &["`channels` is empty"]);
+    check(
+        &with_rule("basis = \"care\"\nchannels = []\nlimits = [{ attempts = 1, per = \"1 day\" }]\n"),
+        &["`channels` is empty"],
+    );
 }
 
 #[test]
 fn what_is_not_toml_is_said_with_its_place() {
     check("", &["the policy names no purpose", "`[network]` is missing"]);
     assert!(mistakes("this is not a policy")[0].contains("line 1, column"), "{:?}", mistakes("this is not a policy"));
-    assert!(mistakes("a = \"\0\"").iter().any(|m| m.contains("line 1, column 6: this is not TOML")), "{:?}", mistakes("a = \"\0\""));
-    check("[network]\n[network]\n", &["line 2, column 2: this is not TOML: duplicate key `network`", "`permit_valid_for` is missing"]);
+    assert!(
+        mistakes("a = \"\0\"").iter().any(|m| m.contains("line 1, column 6: this is not TOML")),
+        "{:?}",
+        mistakes("a = \"\0\"")
+    );
+    check(
+        "[network]\n[network]\n",
+        &["line 2, column 2: this is not TOML: duplicate key `network`", "`permit_valid_for` is missing"],
+    );
     check("purpose = 1\nnetwork = 2\n", &["`purpose` is an integer; write a table", "`network` is an integer; write a table"]);
     let broken = [b"[network]\n# \xC3\xA9\xFF".as_slice(), DEFAULT.as_bytes()].concat();
     let mistakes = parse_bytes(&broken, "v").unwrap_err();

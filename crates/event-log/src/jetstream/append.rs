@@ -42,7 +42,11 @@ enum Attempt {
 
 pub(super) async fn append(link: &Link, stream: StreamId, after: Position, event: NewEvent) -> Result<Append, LogError> {
     let subject = stream.subject(&link.config.network);
-    let first = if link.health.borrow().up { attempt(link, &subject, after, &event).await } else { Attempt::NotYet("not connected".into()) };
+    let first = if link.health.borrow().up {
+        attempt(link, &subject, after, &event).await
+    } else {
+        Attempt::NotYet("not connected".into())
+    };
     match first {
         Attempt::Stored(sequence) => Ok(Append::Done(Position::from_stored(sequence))),
         Attempt::Refused(error) => Err(error),
@@ -51,7 +55,14 @@ pub(super) async fn append(link: &Link, stream: StreamId, after: Position, event
 }
 
 /// Repeats the identical publish and reads from the leader until it is certain what became of the event, or the time is up.
-async fn settle(link: &Link, stream: StreamId, subject: &str, after: Position, event: &NewEvent, first: Attempt) -> Result<Append, LogError> {
+async fn settle(
+    link: &Link,
+    stream: StreamId,
+    subject: &str,
+    after: Position,
+    event: &NewEvent,
+    first: Attempt,
+) -> Result<Append, LogError> {
     let deadline = link.deadline();
     let mut backoff = Backoff::until(deadline);
     let mut attempted = first;
@@ -60,16 +71,19 @@ async fn settle(link: &Link, stream: StreamId, subject: &str, after: Position, e
         let why = match attempted {
             Attempt::Stored(sequence) => return Ok(Append::Done(Position::from_stored(sequence))),
             Attempt::Duplicate(sequence) => match read::at(link, sequence).await {
-                Ok(Some(found)) if found.stream == Some(stream) && found.id == event.id => return Ok(Append::Done(found.position)),
+                Ok(Some(found)) if found.stream == Some(stream) && found.id == event.id => return Ok(landed(&found, event)),
                 Ok(Some(_other)) => {
-                    return Err(LogError::Damaged(format!("event id {} is already used at {sequence}, in another stream", event.id)));
+                    return Err(LogError::Damaged(format!(
+                        "event id {} is already used at {sequence}, in another stream",
+                        event.id
+                    )));
                 }
                 // Known, but not there yet: still being replicated.
                 Ok(None) => doubtful(&mut doubt, "the event is being stored".to_owned()),
                 Err(error) => doubtful(&mut doubt, error.to_string()),
             },
             Attempt::Conflict => match winner(link, subject, after).await {
-                Ok(Winner::Event(found)) if found.id == event.id => return Ok(Append::Done(found.position)),
+                Ok(Winner::Event(found)) if found.id == event.id => return Ok(landed(&found, event)),
                 Ok(Winner::Event(_) | Winner::Elsewhere) => return Ok(Append::Conflict),
                 // It may be this very event, sent by an earlier attempt.
                 Ok(Winner::UnderWay) => doubtful(&mut doubt, "another event is being stored".to_owned()),
@@ -87,6 +101,12 @@ async fn settle(link: &Link, stream: StreamId, subject: &str, after: Position, e
         }
         attempted = attempt(link, subject, after, event).await;
     }
+}
+
+/// The event's id is there already. Only if these very bytes are is it done: the same command, decided anew, has other bytes, and whoever
+/// sent them must read what was stored in their place.
+fn landed(found: &read::Found, event: &NewEvent) -> Append {
+    if found.bytes == event.bytes { Append::Done(found.position) } else { Append::Conflict }
 }
 
 fn doubtful(doubt: &mut bool, why: String) -> String {

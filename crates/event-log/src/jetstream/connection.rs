@@ -101,7 +101,9 @@ impl Link {
         let info = client.server_info();
         if !client.is_server_compatible(major, minor, patch) {
             let found = &info.version;
-            return Err(LogError::Misfit(format!("NATS server {found} lets several writers win; {major}.{minor} or newer is needed")));
+            return Err(LogError::Misfit(format!(
+                "NATS server {found} lets several writers win; {major}.{minor} or newer is needed"
+            )));
         }
         if info.max_payload < MAX_EVENT_BYTES + HEADER_ROOM {
             let (found, needed) = (info.max_payload, MAX_EVENT_BYTES + HEADER_ROOM);
@@ -110,7 +112,8 @@ impl Link {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(config.answer_wait);
         let stream = config.stream_name();
-        let leader = context.get_stream_no_info(&stream).await.map_err(|error| LogError::Misfit(format!("stream {stream}: {error}")))?;
+        let leader =
+            context.get_stream_no_info(&stream).await.map_err(|error| LogError::Misfit(format!("stream {stream}: {error}")))?;
         Ok(Self { config, stream, client, leader, health })
     }
 
@@ -118,11 +121,13 @@ impl Link {
     pub(super) async fn ask(&self, operation: &str, request: &Value) -> Result<Value, ApiError> {
         let payload = if request.is_null() { Bytes::new() } else { Bytes::from(request.to_string()) };
         let message = self.request(format!("$JS.API.{operation}"), HeaderMap::new(), payload).await?;
-        let mut answer: Value = serde_json::from_slice(&message.payload).map_err(|error| ApiError::Silent(format!("an answer that is no JSON: {error}")))?;
+        let mut answer: Value = serde_json::from_slice(&message.payload)
+            .map_err(|error| ApiError::Silent(format!("an answer that is no JSON: {error}")))?;
         match answer.get_mut("error").map(Value::take) {
             None => Ok(answer),
             Some(error) => Err(ApiError::Refused(
-                serde_json::from_value(error).map_err(|error| ApiError::Silent(format!("an error that cannot be read: {error}")))?,
+                serde_json::from_value(error)
+                    .map_err(|error| ApiError::Silent(format!("an error that cannot be read: {error}")))?,
             )),
         }
     }
@@ -151,7 +156,9 @@ impl Link {
         }
         self.client.send_request(subject, request).await.map_err(|error| match error.kind() {
             RequestErrorKind::NoResponders => ApiError::Absent,
-            RequestErrorKind::TimedOut => ApiError::Silent(format!("no answer within {} s", self.config.answer_wait.as_secs_f32())),
+            RequestErrorKind::TimedOut => {
+                ApiError::Silent(format!("no answer within {} s", self.config.answer_wait.as_secs_f32()))
+            }
             _ => ApiError::Silent(error.to_string()),
         })
     }
@@ -232,7 +239,10 @@ impl Backoff {
     }
 
     /// Waits a little; false, and at once, if the time is up.
-    #[allow(clippy::disallowed_methods, reason = "the one place of the event log that waits for time to pass: between two attempts to reach NATS")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place of the event log that waits for time to pass: between two attempts to reach NATS"
+    )]
     pub(super) async fn pause(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.deadline {

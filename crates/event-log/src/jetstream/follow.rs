@@ -213,7 +213,9 @@ impl JetStreamFollow {
             return match status.as_u16() {
                 100 => Next::Taken,
                 // A pull that has ended says how much of it was left.
-                408 | 409 if let (Some(messages), Some(bytes)) = (number("Nats-Pending-Messages"), number("Nats-Pending-Bytes")) => {
+                408 | 409
+                    if let (Some(messages), Some(bytes)) = (number("Nats-Pending-Messages"), number("Nats-Pending-Bytes")) =>
+                {
                     pull.outstanding = pull.outstanding.saturating_sub(messages);
                     pull.outstanding_bytes = pull.outstanding_bytes.saturating_sub(bytes);
                     Next::Taken
@@ -249,7 +251,9 @@ impl JetStreamFollow {
         match found.stream {
             Some(stream) => self.arrived.push_back(Stored { stream, position: found.position, id: found.id, bytes: found.bytes }),
             // Nobody's history: it concerns no patient, so the others go on, but somebody has to look.
-            None => tracing::error!(subject = %message.subject, sequence, "a message under a subject that is none of ours was passed over"),
+            None => {
+                tracing::error!(subject = %message.subject, sequence, "a message under a subject that is none of ours was passed over")
+            }
         }
         Next::Taken
     }
@@ -257,7 +261,9 @@ impl JetStreamFollow {
     fn hand_out(&mut self, max: usize) -> Batch {
         let mut events = Vec::with_capacity(max.min(self.arrived.len()));
         let mut size = 0;
-        while events.len() < max && let Some(event) = self.arrived.front() {
+        while events.len() < max
+            && let Some(event) = self.arrived.front()
+        {
             size += event.bytes.len();
             if size > BATCH_BYTES && !events.is_empty() {
                 break;
@@ -286,7 +292,9 @@ impl Follow for JetStreamFollow {
                 let patience = deadline.max(Instant::now() + self.link.config.answer_wait);
                 match self.attach(patience, false).await {
                     Ok(()) => {}
-                    Err(LogError::Unavailable(_)) if !self.replaced && self.link.health.borrow().up && backoff.pause().await => continue,
+                    Err(LogError::Unavailable(_)) if !self.replaced && self.link.health.borrow().up && backoff.pause().await => {
+                        continue;
+                    }
                     Err(error) => return Err(error),
                 }
             }
@@ -300,7 +308,9 @@ impl Follow for JetStreamFollow {
                     self.head = read::head(&self.link).await?;
                     if self.head < self.received {
                         let (head, received) = (self.head, self.received);
-                        return Err(LogError::Damaged(format!("the log ends at {head}, but {received} was read: it has lost events")));
+                        return Err(LogError::Damaged(format!(
+                            "the log ends at {head}, but {received} was read: it has lost events"
+                        )));
                     }
                     if self.head > self.received && self.progress.elapsed() > LOST {
                         tracing::warn!(reader = self.name, last = %self.received, head = %self.head, "events did not arrive");
@@ -347,7 +357,9 @@ impl Follow for JetStreamFollow {
 
 fn explain(error: &ApiError) -> LogError {
     match error {
-        ApiError::Refused(refusal) if refusal.err_code == STREAM_NOT_FOUND => LogError::Damaged(format!("the stream is gone: {refusal}")),
+        ApiError::Refused(refusal) if refusal.err_code == STREAM_NOT_FOUND => {
+            LogError::Damaged(format!("the stream is gone: {refusal}"))
+        }
         error => error.unavailable("the consumer"),
     }
 }

@@ -72,7 +72,9 @@ fn check(link: &Link, found: &Value) -> Result<(), LogError> {
     let wanted = wanted(link);
     // Absent fields are left out of JetStream's answers when they are false, zero or empty.
     let number = |field: &str| found[field].as_i64().unwrap_or(0);
-    let set = |field: &str| !matches!(&found[field], Value::Null | Value::Bool(false)) && found[field] != json!(0) && found[field] != json!("");
+    let set = |field: &str| {
+        !matches!(&found[field], Value::Null | Value::Bool(false)) && found[field] != json!(0) && found[field] != json!("")
+    };
     let misfit = |field: &str, should: &str| {
         let (stream, is) = (&link.stream, &found[field]);
         Err(LogError::Misfit(format!("stream {stream}: {field} is {is}, but {should}")))
@@ -101,8 +103,17 @@ fn check(link: &Link, found: &Value) -> Result<(), LogError> {
     }
     // Each of them deletes or alters events, adds some of its own, or acknowledges what is not stored.
     let never = [
-        "sealed", "no_ack", "mirror", "sources", "subject_transform", "allow_rollup_hdrs", "allow_msg_ttl",
-        "subject_delete_marker_ttl", "allow_msg_counter", "allow_msg_schedules", "discard_new_per_subject",
+        "sealed",
+        "no_ack",
+        "mirror",
+        "sources",
+        "subject_transform",
+        "allow_rollup_hdrs",
+        "allow_msg_ttl",
+        "subject_delete_marker_ttl",
+        "allow_msg_counter",
+        "allow_msg_schedules",
+        "discard_new_per_subject",
     ];
     for field in never {
         if set(field) {

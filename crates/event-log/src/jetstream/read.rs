@@ -122,7 +122,9 @@ pub(super) async fn stream(link: &Link, stream: StreamId, after: Position, fresh
         }
         match next(link, &subject, reached).await? {
             Some(found) => events.push(found.stored(stream)),
-            None => return Err(LogError::Damaged(format!("stream {subject} ends at {reached}, but its last event was at {least}"))),
+            None => {
+                return Err(LogError::Damaged(format!("stream {subject} ends at {reached}, but its last event was at {least}")));
+            }
         }
     }
 }
@@ -160,7 +162,13 @@ async fn batch(link: &Link, subject: &str, after: Position) -> Result<(Vec<Found
                 {
                     return Err(format!("an event between {} and {sequence} was lost on the way", last.position));
                 }
-                found.push(Found::new(link, header("Nats-Subject").unwrap_or_default(), sequence, answer.headers.as_ref(), answer.payload));
+                found.push(Found::new(
+                    link,
+                    header("Nats-Subject").unwrap_or_default(),
+                    sequence,
+                    answer.headers.as_ref(),
+                    answer.payload,
+                ));
             }
         }
     }

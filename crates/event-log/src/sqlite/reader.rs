@@ -57,8 +57,8 @@ impl Readers {
 
 /// A stream's events behind `after`.
 pub(super) fn stream(connection: &Connection, stream: StreamId, after: Position) -> Result<Vec<Stored>, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("select position, id, body from events where stream = ?1 and position > ?2 order by position")?;
+    let mut statement = connection
+        .prepare_cached("select position, id, body from events where stream = ?1 and position > ?2 order by position")?;
     let mut rows = statement.query(params![StreamKey(stream), stored(after)])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -69,8 +69,8 @@ pub(super) fn stream(connection: &Connection, stream: StreamId, after: Position)
 
 /// The whole log's events behind `after`: at most `max`, and not more than [`BATCH_BYTES`] except for a single event.
 pub(super) fn all(connection: &Connection, after: Position, max: usize) -> Result<Vec<Stored>, rusqlite::Error> {
-    let mut statement =
-        connection.prepare_cached("select position, id, body, stream from events where position > ?1 order by position limit ?2")?;
+    let mut statement = connection
+        .prepare_cached("select position, id, body, stream from events where position > ?1 order by position limit ?2")?;
     let mut rows = statement.query(params![stored(after), i64::try_from(max).unwrap_or(i64::MAX)])?;
     let mut events = Vec::new();
     let (mut expected, mut size) = (after.to_stored(), 0);

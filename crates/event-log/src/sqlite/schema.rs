@@ -75,7 +75,8 @@ fn check_or_create(connection: &mut Connection, path: &Path, network: &str) -> R
         return Err(LogError::Misfit(format!("{} is a database, but not an event log; choose another file", path.display())));
     }
     let value = |key: &str| -> Result<String, LogError> {
-        let found = transaction.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional().map_err(failed)?;
+        let found =
+            transaction.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional().map_err(failed)?;
         found.ok_or_else(|| LogError::Damaged(format!("{}: table meta lacks {key:?}", path.display())))
     };
     let format = value("format")?;
@@ -83,7 +84,9 @@ fn check_or_create(connection: &mut Connection, path: &Path, network: &str) -> R
         Ok(format) if format <= FORMAT => {}
         Ok(format) => {
             let path = path.display();
-            return Err(LogError::Misfit(format!("{path} has format {format}, written by a newer version; this one reads up to {FORMAT}")));
+            return Err(LogError::Misfit(format!(
+                "{path} has format {format}, written by a newer version; this one reads up to {FORMAT}"
+            )));
         }
         Err(_) => return Err(LogError::Damaged(format!("{}: format {format:?} is not a number", path.display()))),
     }
@@ -126,7 +129,9 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> LogError {
         Some(ErrorCode::DiskFull) => LogError::Full(text),
         Some(ErrorCode::NotADatabase) => LogError::Misfit(format!("{} is not an event log; choose another file", path.display())),
         Some(ErrorCode::DatabaseCorrupt) => LogError::Damaged(text),
-        _ if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => LogError::Damaged(text),
+        _ if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+            LogError::Damaged(text)
+        }
         _ => LogError::Unavailable(text),
     }
 }

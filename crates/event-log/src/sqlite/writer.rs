@@ -95,7 +95,8 @@ impl Writer {
             let mut insert = transaction
                 .prepare_cached("insert into events (position, stream, id, body) values (?1, ?2, ?3, ?4)")
                 .map_err(Failed::Certainly)?;
-            let mut look_up = transaction.prepare_cached("select max(position) from events where stream = ?1").map_err(Failed::Certainly)?;
+            let mut look_up =
+                transaction.prepare_cached("select max(position) from events where stream = ?1").map_err(Failed::Certainly)?;
             for request in group {
                 let last = match self.known.entry(request.stream) {
                     std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -111,7 +112,12 @@ impl Writer {
                 }
                 let next = Position::from_stored(head.to_stored() + 1);
                 insert
-                    .execute(params![stored(next), StreamKey(request.stream), request.event.id.as_bytes(), &request.event.bytes[..]])
+                    .execute(params![
+                        stored(next),
+                        StreamKey(request.stream),
+                        request.event.id.as_bytes(),
+                        &request.event.bytes[..]
+                    ])
                     .map_err(Failed::Certainly)?;
                 head = next;
                 *last = next;

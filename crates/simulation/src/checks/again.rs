@@ -50,7 +50,10 @@ pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Repor
             let now = recorded.envelope.recorded_at;
             let published = history.policies.iter().find(|p| p.recorded.event.version == *version && p.position < *position);
             let Some(published) = published else {
-                report.find("again", format!("the decision at {position} names policy {version}, which was not published before it"));
+                report.find(
+                    "again",
+                    format!("the decision at {position} names policy {version}, which was not published before it"),
+                );
                 return;
             };
             let again = match decide_by(rules, state, &published.policy, &ask, now, &Zone::recorded(zone)) {
@@ -66,7 +69,10 @@ pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Repor
                 report.find("again", format!("the decision at {position} comes out differently:\n  was {was}\n  is  {is}"));
             }
             if recorded.envelope.time != now {
-                report.find("again", format!("the decision at {position} is dated {}, but was recorded at {now}", recorded.envelope.time));
+                report.find(
+                    "again",
+                    format!("the decision at {position} is dated {}, but was recorded at {now}", recorded.envelope.time),
+                );
             }
             circumstances(history, aftermath, *position, recorded, version, state.last_recorded_at, report);
         }
@@ -85,7 +91,13 @@ fn circumstances(
 ) {
     let Some(sent) = aftermath.sent.get(&recorded.envelope.id) else { return };
     if last.is_some_and(|last| sent.clock + Duration::seconds(5) < last) {
-        report.find("clock", format!("the decision at {position} was made by a clock at {}, behind the patient's last event at {last:?}", sent.clock));
+        report.find(
+            "clock",
+            format!(
+                "the decision at {position} was made by a clock at {}, behind the patient's last event at {last:?}",
+                sent.clock
+            ),
+        );
     }
     // Where clocks are right within what they may differ by, and no publication was under way for longer than a reading of the policies
     // allows for, the policy in force is the one that decides.
@@ -100,10 +112,13 @@ fn circumstances(
     let in_effect = history.policies.iter().filter(|p| p.effective_from() <= now);
     let due = in_effect.max_by_key(|p| (p.effective_from(), p.position));
     if let Some(due) = due.filter(|due| due.recorded.event.version != *version) {
-        report.find("policy", format!(
-            "the decision at {position}, recorded at {now}, was made by policy {version}, but {} has been in force since {}",
-            due.recorded.event.version,
-            due.effective_from(),
-        ));
+        report.find(
+            "policy",
+            format!(
+                "the decision at {position}, recorded at {now}, was made by policy {version}, but {} has been in force since {}",
+                due.recorded.event.version,
+                due.effective_from(),
+            ),
+        );
     }
 }

@@ -202,7 +202,8 @@ impl Book {
                 if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
                     let old = a.starts;
                     let upcoming = a.visit == Visit::Booked && time < old;
-                    let elsewhere = e.branch.as_ref().is_some_and(|b| *b != a.branch) || e.clinician.is_some_and(|c| Some(c) != a.clinician);
+                    let elsewhere =
+                        e.branch.as_ref().is_some_and(|b| *b != a.branch) || e.clinician.is_some_and(|c| Some(c) != a.clinician);
                     if e.starts_at != old || a.visit != Visit::Booked {
                         a.since = time;
                     }
@@ -259,7 +260,8 @@ impl Book {
             }
             Event::Refused(_) => {}
             Event::Released(e) => {
-                let untouched = |p: &&mut Permit| p.granted.permit == e.permit && !p.used && p.started.is_none() && p.ended.is_none();
+                let untouched =
+                    |p: &&mut Permit| p.granted.permit == e.permit && !p.used && p.started.is_none() && p.ended.is_none();
                 if let Some(permit) = self.permits.iter_mut().find(untouched) {
                     permit.ended = Some(time);
                 }
@@ -384,7 +386,10 @@ impl Book {
             .filter(|p| {
                 closed
                     || p.granted.basis.occasion.as_ref().is_some_and(|used| {
-                        let there = self.occasions(used.kind).iter().any(|o| (o.about, o.since, o.at) == (used.about, used.since, used.at));
+                        let there = self
+                            .occasions(used.kind)
+                            .iter()
+                            .any(|o| (o.about, o.since, o.at) == (used.about, used.since, used.at));
                         !there || (used.unless_booked_ahead && self.booked_ahead(time.max(p.at)))
                     })
             })
@@ -400,7 +405,8 @@ impl Book {
     /// What contacts of this kind may be about, whether its time has come or passed.
     pub(super) fn occasions(&self, kind: OccasionKind) -> Vec<Occasion> {
         let simple = |about, at| Occasion { about, at, since: at, ends: None, named_window: None };
-        let completed = || self.appointments.iter().filter_map(|a| if let Visit::Completed(at) = a.visit { Some((at, a)) } else { None });
+        let completed =
+            || self.appointments.iter().filter_map(|a| if let Visit::Completed(at) = a.visit { Some((at, a)) } else { None });
         match kind {
             OccasionKind::UpcomingAppointment => {
                 let booked = self.appointments.iter().filter(|a| a.visit == Visit::Booked);
@@ -446,7 +452,8 @@ impl Book {
         self.their_announcements.insert(from, other.announcements.clone());
         self.absorbing = None;
         let order = self.order;
-        let new: Vec<Contact> = other.contacts.iter().filter(|c| self.contacts.iter().all(|own| own.id != c.id)).cloned().collect();
+        let new: Vec<Contact> =
+            other.contacts.iter().filter(|c| self.contacts.iter().all(|own| own.id != c.id)).cloned().collect();
         self.contacts.extend(new.into_iter().map(|c| Contact { own: false, ..c }));
         let new = other.permits.iter().filter(|p| self.permits.iter().all(|own| own.granted.permit != p.granted.permit));
         let new: Vec<Permit> = new.map(|p| Permit { order, own: false, ..p.clone() }).collect();
@@ -537,7 +544,10 @@ impl Book {
         }
         add(&mut self.withdrawals, &facts.withdrawals, |a, b| a == b);
         let preferences = &facts.preferences;
-        self.stricter(preferences.reach, preferences.quiet_hours.into_iter().chain(preferences.absorbed_quiet_hours.iter().copied()).collect());
+        self.stricter(
+            preferences.reach,
+            preferences.quiet_hours.into_iter().chain(preferences.absorbed_quiet_hours.iter().copied()).collect(),
+        );
         self.meet();
     }
 }

@@ -57,7 +57,10 @@ pub(super) fn check(aftermath: &Aftermath, report: &mut Report) -> Option<Histor
         }
         last = stored.position;
         if !ids.insert(stored.id) {
-            report.find("log", format!("event {} is in the log twice, the second time at {} of {}", stored.id, stored.position, stored.stream));
+            report.find(
+                "log",
+                format!("event {} is in the log twice, the second time at {} of {}", stored.id, stored.position, stored.stream),
+            );
         }
         at.insert(stored.id, stored);
         let json: serde_json::Value = match serde_json::from_slice(&stored.bytes) {
@@ -69,10 +72,14 @@ pub(super) fn check(aftermath: &Aftermath, report: &mut Report) -> Option<Histor
         };
         let (count, hash, recorded_at) = streams.entry(stored.stream).or_default();
         *count += 1;
-        let place = (json["id"].as_str(), json["subject"].as_str(), json["streamsequence"].as_u64(), json["previoushash"].as_str());
+        let place =
+            (json["id"].as_str(), json["subject"].as_str(), json["streamsequence"].as_u64(), json["previoushash"].as_str());
         let (id, subject, previous) = (stored.id.to_string(), stored.stream.to_string(), hex::encode(*hash));
         if place != (Some(&id), Some(&subject), Some(*count), Some(&previous)) {
-            report.find("log", format!("the event at {} says it is {place:?}, it is {:?}", stored.position, (id, subject, count, previous)));
+            report.find(
+                "log",
+                format!("the event at {} says it is {place:?}, it is {:?}", stored.position, (id, subject, count, previous)),
+            );
         }
         *hash = Sha256::digest(&stored.bytes).into();
         let now: Option<Time> = json["recordedat"].as_str().and_then(|text| text.parse().ok());
@@ -89,12 +96,16 @@ pub(super) fn check(aftermath: &Aftermath, report: &mut Report) -> Option<Histor
     }
     for promised in &aftermath.acknowledged {
         let Some(stored) = at.get(&promised.event) else {
-            report.find("log", format!("event {} was acknowledged at {} and is not in the log", promised.event, promised.position));
+            report
+                .find("log", format!("event {} was acknowledged at {} and is not in the log", promised.event, promised.position));
             continue;
         };
         if (stored.position, stored.stream) != (promised.position, promised.stream) {
             let said = format!("{} of {}", promised.position, promised.stream);
-            report.find("log", format!("event {} was acknowledged at {said} and is at {} of {}", promised.event, stored.position, stored.stream));
+            report.find(
+                "log",
+                format!("event {} was acknowledged at {said} and is at {} of {}", promised.event, stored.position, stored.stream),
+            );
         }
         if let Some(recorded) = &promised.recorded
             && Recorded::<Event>::read(&stored.bytes).as_ref() != Ok(recorded)

@@ -17,7 +17,8 @@ use crate::report::Report;
 use crate::world::short;
 
 pub(super) fn check(history: &History, report: &mut Report) {
-    let policies: BTreeMap<&str, &Policy> = history.policies.iter().map(|p| (p.recorded.event.version.as_str(), &*p.policy)).collect();
+    let policies: BTreeMap<&str, &Policy> =
+        history.policies.iter().map(|p| (p.recorded.event.version.as_str(), &*p.policy)).collect();
     let mut books: BTreeMap<Uuid, Book> = BTreeMap::new();
     for (position, patient, recorded) in &history.events {
         let book = books.entry(*patient).or_default();
@@ -63,7 +64,10 @@ fn judge(book: &Book, policy: &Policy, position: Position, recorded: &Recorded, 
                 report.find("counts", format!("the permit at {position} counted {counts:?}, it should be {:?}", said.counts));
             }
             if said.until.is_some_and(|until| e.expires_at > until) {
-                report.find("life", format!("the permit at {position} lives until {}, what allowed it ends at {:?}", e.expires_at, said.until));
+                report.find(
+                    "life",
+                    format!("the permit at {position} lives until {}, what allowed it ends at {:?}", e.expires_at, said.until),
+                );
             }
         }
         Event::Refused(e) => {
@@ -71,13 +75,19 @@ fn judge(book: &Book, policy: &Policy, position: Position, recorded: &Recorded, 
             codes.sort_unstable();
             if codes != said.codes {
                 let (was, is) = (words(&codes), words(&said.codes));
-                report.find("reasons", format!("{} by {} was refused at {position} because {was:?}, it should be {is:?}", e.purpose, e.channel));
+                report.find(
+                    "reasons",
+                    format!("{} by {} was refused at {position} because {was:?}, it should be {is:?}", e.purpose, e.channel),
+                );
             }
             for reason in &e.reasons {
                 let Some(limit) = &reason.limit else { continue };
                 if !said.counts.iter().any(|(words, count)| words == limit && Some(*count) == reason.count) {
                     let (count, should) = (reason.count, &said.counts);
-                    report.find("counts", format!("the refusal at {position} counted {count:?} for {limit}, it should be {should:?}"));
+                    report.find(
+                        "counts",
+                        format!("the refusal at {position} counted {count:?} for {limit}, it should be {should:?}"),
+                    );
                 }
             }
         }
@@ -89,7 +99,13 @@ fn words(codes: &[Code]) -> Vec<&'static str> {
     codes.iter().map(|code| code.as_str()).collect()
 }
 
-fn absorbed(books: &mut BTreeMap<Uuid, Book>, patient: Uuid, e: &tact_domain::patient::events::Absorbed, position: Position, report: &mut Report) {
+fn absorbed(
+    books: &mut BTreeMap<Uuid, Book>,
+    patient: Uuid,
+    e: &tact_domain::patient::events::Absorbed,
+    position: Position,
+    report: &mut Report,
+) {
     let other = books.get(&e.from).cloned().unwrap_or_default();
     let mut carried: Vec<Uuid> = e.facts.contacts.iter().map(|c| c.id).collect();
     let mut known: Vec<Uuid> = other.contacts.iter().map(|c| c.id).collect();
@@ -104,7 +120,13 @@ fn absorbed(books: &mut BTreeMap<Uuid, Book>, patient: Uuid, e: &tact_domain::pa
     }
 }
 
-fn separated(books: &mut BTreeMap<Uuid, Book>, patient: Uuid, e: &tact_domain::patient::events::Separated, position: Position, report: &mut Report) {
+fn separated(
+    books: &mut BTreeMap<Uuid, Book>,
+    patient: Uuid,
+    e: &tact_domain::patient::events::Separated,
+    position: Position,
+    report: &mut Report,
+) {
     let Some(facts) = &e.facts else {
         if let Some(book) = books.get_mut(&patient) {
             book.let_go(e.from);
@@ -152,10 +174,18 @@ fn kept(patient: Uuid, book: &Book, policies: &BTreeMap<&str, &Policy>, report: 
             if limit.measure == Measure::Feedback || !of_channel(limit, own.channel) || !measured(limit, own.outcome) {
                 continue;
             }
-            let before = book.contacts.iter().filter(|c| c.id != own.id && reckoned_with(book, permit, c, limit, overall)).count();
+            let before =
+                book.contacts.iter().filter(|c| c.id != own.id && reckoned_with(book, permit, c, limit, overall)).count();
             if before >= usize::try_from(limit.max).unwrap_or(usize::MAX) {
                 let (contact, max) = (short(own.id), limit.max);
-                report.find("promise", format!("patient {}: contact {contact} is number {} of `{limit}`, {max} are allowed", short(patient), before + 1));
+                report.find(
+                    "promise",
+                    format!(
+                        "patient {}: contact {contact} is number {} of `{limit}`, {max} are allowed",
+                        short(patient),
+                        before + 1
+                    ),
+                );
             }
         }
     }

@@ -178,13 +178,13 @@ impl Clerk<'_> {
         }
         let latest = words.iter().map(|w| w.0).max();
         let last: Vec<_> = words.iter().filter(|w| Some(w.0) == latest).collect();
-        let never = words.iter().all(|w| w.1);
-        if never {
+        if words.iter().all(|w| w.1) {
             self.say(Code::ConsentMissing);
         }
-        if last.is_empty() {
-        } else if last.iter().any(|w| w.1) {
+        if last.iter().any(|w| w.1) {
             self.say(Code::ConsentWithdrawn);
+        } else if last.is_empty() {
+            // Said above.
         } else if last.iter().all(|w| w.2.is_some_and(|expires| expires <= self.now)) {
             self.say(Code::ConsentExpired);
         } else if last.iter().all(|w| w.2.is_some()) {
@@ -211,7 +211,10 @@ impl Clerk<'_> {
             }
         }
         if self.rule.announced {
-            let told: Vec<Window> = self.book.announcements.iter()
+            let told: Vec<Window> = self
+                .book
+                .announcements
+                .iter()
                 .filter(|(purpose, about, ..)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
                 .map(|(_, _, window, _)| *window)
                 .collect();
@@ -238,7 +241,8 @@ impl Clerk<'_> {
         let time = local.time();
         let own = self.book.quiet.iter().chain(&self.book.others_quiet).map(|(hours, _)| hours);
         let mut codes = Vec::new();
-        let within = |h: &DailyHours| if h.from < h.until { h.from <= time && time < h.until } else { h.from <= time || time < h.until };
+        let within =
+            |h: &DailyHours| if h.from < h.until { h.from <= time && time < h.until } else { h.from <= time || time < h.until };
         if self.policy.quiet_hours.iter().chain(own).any(within) {
             codes.push(Code::QuietHours);
         }
@@ -315,7 +319,8 @@ impl Clerk<'_> {
         let this = occasion.map(|o| (o.about, o.since));
         let permits = book.permits.iter().filter(|p| {
             // A second permit for the same would be refused as outstanding, which says more than "reached".
-            let said_otherwise = !emergency && limit.measure == Measure::Reached && p.granted.purpose == self.ask.purpose && p.occasion() == this;
+            let said_otherwise =
+                !emergency && limit.measure == Measure::Reached && p.granted.purpose == self.ask.purpose && p.occasion() == this;
             let about = match (occasion, p.occasion()) {
                 (Some(o), Some(used)) => used == (o.about, o.since),
                 (None, Some((about, _))) => self.rule.occasion.is_some() && self.ask.about == Some(about),
@@ -335,7 +340,11 @@ impl Clerk<'_> {
         match (occasion, contact.about) {
             (Some(o), Some(about)) => about == o.about && o.since <= contact.time,
             (Some(o), None) => {
-                let there = self.book.occasions(kind).into_iter().filter(|o| o.since <= contact.time && o.ends.is_none_or(|e| contact.time < e));
+                let there = self
+                    .book
+                    .occasions(kind)
+                    .into_iter()
+                    .filter(|o| o.since <= contact.time && o.ends.is_none_or(|e| contact.time < e));
                 there.min_by_key(|o| ((o.at - contact.time).abs(), o.about)).is_some_and(|nearest| nearest.about == o.about)
             }
             (None, about) => self.ask.about.is_some() && about == self.ask.about,

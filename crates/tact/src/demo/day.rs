@@ -110,7 +110,8 @@ pub(super) async fn live(client: &Client, clock: &Clock, args: &DemoArgs, bar: &
 
 /// The network writes down its holidays: another version of the policy.
 async fn publish_holidays(client: &Client, effective_from: Time) -> Result<()> {
-    let days = ["2026-01-01", "2026-01-02", "2026-01-07", "2026-02-23", "2026-03-08", "2026-05-01", "2026-05-09", showcase::HOLIDAY];
+    let days =
+        ["2026-01-01", "2026-01-02", "2026-01-07", "2026-02-23", "2026-03-08", "2026-05-01", "2026-05-09", showcase::HOLIDAY];
     let quoted: Vec<String> = days.iter().map(|day| format!("\"{day}\"")).collect();
     let text = policy::DEFAULT.replace("holidays = []", &format!("holidays = [{}]", quoted.join(", ")));
     let effective_from = effective_from + POLICY_NOTICE;
@@ -177,7 +178,8 @@ impl Slot<'_> {
             }
             Step::Consent { channels, expires } => {
                 let document = names::clinician(0x1_0000 + self.number as u128);
-                let mut body = json!({"purpose": "promotion", "channels": channels, "evidence": {"method": "paper", "document": document}});
+                let mut body =
+                    json!({"purpose": "promotion", "channels": channels, "evidence": {"method": "paper", "document": document}});
                 if let Some(expires) = expires {
                     body["expires_at"] = json!(expires);
                 }
@@ -324,7 +326,6 @@ impl Slot<'_> {
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -160,7 +160,10 @@ fn promotions(w: &mut Writer, came: Time) {
     }
     if w.chance(0.1) {
         w.add(slot(came, day, 1), Step::Withdraw);
-        w.add(slot(came, day + 9, 0), Step::Contact { purpose: "promotion", channel: "sms", about: None, outcome: Some("reached") });
+        w.add(
+            slot(came, day + 9, 0),
+            Step::Contact { purpose: "promotion", channel: "sms", about: None, outcome: Some("reached") },
+        );
     }
 }
 
@@ -183,7 +186,10 @@ fn visit(w: &mut Writer, booked: Time, ahead: i64, branch: usize) {
     if fate < 8 {
         w.add(slot(booked, ahead - 1, 0), Step::Cancel { number, by: "clinic" });
         let outcome = Some(w.outcome());
-        w.add(slot(booked, ahead - 1, 0), Step::Contact { purpose: "cancellation_notice", channel: "phone", about: Some(number), outcome });
+        w.add(
+            slot(booked, ahead - 1, 0),
+            Step::Contact { purpose: "cancellation_notice", channel: "phone", about: Some(number), outcome },
+        );
         return;
     }
     if fate < 13 {
@@ -206,7 +212,12 @@ fn held(w: &mut Writer, number: usize, kind: &'static str, starts_at: Time, day:
     // Most are reminded on the day before; those of the sample's last day are left for whoever looks.
     if w.chance(0.8) && day > beginning() {
         let outcome = w.outcome();
-        let reminder = |outcome| Step::Contact { purpose: "appointment_reminder", channel: "phone", about: Some(number), outcome: Some(outcome) };
+        let reminder = |outcome| Step::Contact {
+            purpose: "appointment_reminder",
+            channel: "phone",
+            about: Some(number),
+            outcome: Some(outcome),
+        };
         w.add(slot(day, -1, 1), reminder(outcome));
         if outcome != "reached" && w.chance(0.5) {
             let second = w.outcome();
@@ -225,13 +236,20 @@ fn held(w: &mut Writer, number: usize, kind: &'static str, starts_at: Time, day:
             w.add(after, Step::Announce { number, from, until: from + Duration::hours(7) });
         }
         let outcome = Some(w.outcome());
-        w.add(slot(starts_at, 2, 0), Step::Contact { purpose: "wellbeing_check", channel: "phone", about: Some(number), outcome });
+        w.add(
+            slot(starts_at, 2, 0),
+            Step::Contact { purpose: "wellbeing_check", channel: "phone", about: Some(number), outcome },
+        );
     }
     if w.chance(0.15) {
-        let forbidden = *["visit_survey", "sales_follow_up", "win_back", "how_are_you"].choose(&mut w.rng).unwrap_or(&"visit_survey");
+        let forbidden =
+            *["visit_survey", "sales_follow_up", "win_back", "how_are_you"].choose(&mut w.rng).unwrap_or(&"visit_survey");
         if w.chance(0.3) {
             let late = w.rng.random_range(0..4);
-            w.add(slot(starts_at, 1 + late, 0), Step::Unasked { purpose: forbidden, channel: "phone", outcome: "reached", days_late: late });
+            w.add(
+                slot(starts_at, 1 + late, 0),
+                Step::Unasked { purpose: forbidden, channel: "phone", outcome: "reached", days_late: late },
+            );
         } else {
             w.add(slot(starts_at, 1, 0), Step::Contact { purpose: forbidden, channel: "phone", about: None, outcome: None });
         }
@@ -246,7 +264,10 @@ fn feedback(w: &mut Writer, came: Time) {
     let first = w.rng.random_range(40..200);
     for at in [first, first + 95, first + 250] {
         let outcome = w.outcome();
-        w.add(slot(came, at, 0), Step::Contact { purpose: "feedback_request", channel: "phone", about: None, outcome: Some(outcome) });
+        w.add(
+            slot(came, at, 0),
+            Step::Contact { purpose: "feedback_request", channel: "phone", about: None, outcome: Some(outcome) },
+        );
         if outcome == "reached" && w.chance(0.7) {
             let pick = |rng: &mut SmallRng, of: &[&'static str], most| {
                 let count = rng.random_range(0..most);
@@ -266,27 +287,48 @@ fn rare(w: &mut Writer, came: Time) {
     match w.rng.random_range(0..1000) {
         0..30 => {
             w.add(slot(came, day, 1), Step::DontCall);
-            w.add(slot(came, day + 20, 0), Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None });
+            w.add(
+                slot(came, day + 20, 0),
+                Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None },
+            );
             w.add(slot(came, day + 30, 0), Step::CallMe);
-            w.add(slot(came, day + 30, 1), Step::Contact { purpose: "callback", channel: "phone", about: None, outcome: Some("reached") });
+            w.add(
+                slot(came, day + 30, 1),
+                Step::Contact { purpose: "callback", channel: "phone", about: None, outcome: Some("reached") },
+            );
         }
         30..50 => {
             w.add(slot(came, day, 0), Step::Refer { need: "x_ray", provider: 0 });
             w.add(slot(came, day, 0), Step::Arrange);
-            w.add(slot(came, day, 1), Step::Contact { purpose: "care_referral_callback", channel: "phone", about: None, outcome: Some("reached") });
+            w.add(
+                slot(came, day, 1),
+                Step::Contact { purpose: "care_referral_callback", channel: "phone", about: None, outcome: Some("reached") },
+            );
             w.add(slot(came, day + 5, 0), Step::CloseReferral);
         }
         50..60 => {
             let phone = names::phone(&mut w.rng);
-            w.add(slot(came, day, 0), Step::Unasked { purpose: "checkup_invitation", channel: "phone", outcome: "wrong_number", days_late: 0 });
-            w.add(slot(came, day + 3, 0), Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None });
+            w.add(
+                slot(came, day, 0),
+                Step::Unasked { purpose: "checkup_invitation", channel: "phone", outcome: "wrong_number", days_late: 0 },
+            );
+            w.add(
+                slot(came, day + 3, 0),
+                Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None },
+            );
             w.add(slot(came, day + 20, 0), Step::NewPhone(phone));
         }
         60..66 => {
             w.add(slot(came, day, 1), Step::Die);
-            w.add(slot(came, day + 40, 0), Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None });
+            w.add(
+                slot(came, day + 40, 0),
+                Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None },
+            );
         }
-        66..86 => w.add(slot(came, day, 2), Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None }),
+        66..86 => w.add(
+            slot(came, day, 2),
+            Step::Contact { purpose: "checkup_invitation", channel: "phone", about: None, outcome: None },
+        ),
         86..120 => w.add(slot(came, day, 1), Step::Inbound),
         _ => {}
     }

@@ -52,9 +52,15 @@ pub struct DemoBranch {
 
 /// The branches: three, in two time zones.
 pub const BRANCHES: [DemoBranch; 3] = [
-    DemoBranch { code: "north", name: "Северная (Москва, Алтуфьево)", zone: Tz::Europe__Moscow, place: (55.8983, 37.5871) },
-    DemoBranch { code: "center", name: "Центральная (Москва, Покровка)", zone: Tz::Europe__Moscow, place: (55.7592, 37.6462) },
-    DemoBranch { code: "ural", name: "Уральская (Екатеринбург)", zone: Tz::Asia__Yekaterinburg, place: (56.8389, 60.6057) },
+    DemoBranch {
+        code: "north", name: "Северная (Москва, Алтуфьево)", zone: Tz::Europe__Moscow, place: (55.8983, 37.5871)
+    },
+    DemoBranch {
+        code: "center", name: "Центральная (Москва, Покровка)", zone: Tz::Europe__Moscow, place: (55.7592, 37.6462)
+    },
+    DemoBranch {
+        code: "ural", name: "Уральская (Екатеринбург)", zone: Tz::Asia__Yekaterinburg, place: (56.8389, 60.6057)
+    },
 ];
 
 /// The sample network's morning: Monday, 15 June 2026, ten o'clock in Moscow.
@@ -91,7 +97,8 @@ pub struct Demo {
 /// # Errors
 /// A folder that holds something already, or an answer that was not to be expected.
 pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo> {
-    let temporary = if args.folder.is_none() { Some(tempfile::tempdir().context("no temporary folder can be made")?) } else { None };
+    let temporary =
+        if args.folder.is_none() { Some(tempfile::tempdir().context("no temporary folder can be made")?) } else { None };
     let data = match (&args.folder, &temporary) {
         (Some(folder), _) => folder.clone(),
         (None, Some(folder)) => folder.path().to_owned(),
@@ -136,7 +143,10 @@ async fn directory(client: &Client) -> Result<()> {
             "name": branch.name, "time_zone": branch.zone.name(), "hours": hours,
             "place": {"latitude": branch.place.0, "longitude": branch.place.1}, "services": ["dentistry", "surgery", "checkup"],
         });
-        client.write(Method::PUT, &format!("/v1/branches/{}", branch.code), &format!("branch-{}", branch.code), &body).await?.ok()?;
+        client
+            .write(Method::PUT, &format!("/v1/branches/{}", branch.code), &format!("branch-{}", branch.code), &body)
+            .await?
+            .ok()?;
     }
     let providers = [
         ("Рентген-центр на Таганке", 55.7423, 37.6533, "x_ray"),

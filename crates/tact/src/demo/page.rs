@@ -66,7 +66,11 @@ fn reasons(list: &Value) -> String {
 pub(super) async fn page(client: &Client, told: &Told, url: &str, token: &str) -> Result<String> {
     let mut out = String::new();
     let now = morning();
-    writeln!(out, "\nTact: a sample network on {} in Moscow (the clock is set; nobody here is real)\n", now.with_timezone(&Tz::Europe__Moscow).format("%A, %d %B %Y, %H:%M"))?;
+    writeln!(
+        out,
+        "\nTact: a sample network on {} in Moscow (the clock is set; nobody here is real)\n",
+        now.with_timezone(&Tz::Europe__Moscow).format("%A, %d %B %Y, %H:%M")
+    )?;
     writeln!(out, "{} commands made it through the public API. Of the permits that were asked for:", told.commands)?;
     permits(&mut out, told)?;
     for branch in &BRANCHES {
@@ -75,7 +79,10 @@ pub(super) async fn page(client: &Client, told: &Told, url: &str, token: &str) -
     refusals(&mut out, told)?;
     exhausted(&mut out, client).await?;
     feedback(&mut out, client).await?;
-    writeln!(out, "Listening on {url}, all routes at {url}/openapi.json. The administrator's token, shown this once:\n\n  {token}\n")?;
+    writeln!(
+        out,
+        "Listening on {url}, all routes at {url}/openapi.json. The administrator's token, shown this once:\n\n  {token}\n"
+    )?;
     writeln!(out, "Try:\n")?;
     writeln!(out, "  T={token}")?;
     writeln!(out, "  curl -H \"Authorization: Bearer $T\" '{url}/v1/branches/north/worklist?callable=true&limit=3'")?;
@@ -109,7 +116,12 @@ async fn branch_lists(out: &mut String, client: &Client, code: &str, zone: Tz, p
     let entries: Vec<&Value> = due["entries"].as_array().into_iter().flatten().collect();
     let (callable, blocked): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(|entry| entry["callable"] == true);
     let more = if due["next"].is_null() { "" } else { " and more" };
-    writeln!(out, "{code}: {} may be contacted now{more}, {} are due but something stands in the way", callable.len(), blocked.len())?;
+    writeln!(
+        out,
+        "{code}: {} may be contacted now{more}, {} are due but something stands in the way",
+        callable.len(),
+        blocked.len()
+    )?;
     let mut lines = table(&["whom", "what for", "how", "until", "about"]);
     for entry in callable.iter().take(SHOWN) {
         lines.add_row([
@@ -136,7 +148,11 @@ async fn branch_lists(out: &mut String, client: &Client, code: &str, zone: Tz, p
     let announce = client.get(&format!("/v1/branches/{code}/worklist?view=announce&limit=5")).await?.ok()?;
     for entry in announce["entries"].as_array().into_iter().flatten() {
         let name = entry["name"].as_str().unwrap_or("(unknown)");
-        writeln!(out, "  Tell {name} before they leave that a call ({}) will come.", entry["purpose"].as_str().unwrap_or_default())?;
+        writeln!(
+            out,
+            "  Tell {name} before they leave that a call ({}) will come.",
+            entry["purpose"].as_str().unwrap_or_default()
+        )?;
     }
     writeln!(out)?;
     Ok(())

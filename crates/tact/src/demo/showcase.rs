@@ -57,7 +57,10 @@ pub(super) fn lives(first: usize) -> Vec<Life> {
         ],
         // A wrong number.
         vec![
-            (before(8, 0), Step::Unasked { purpose: "checkup_invitation", channel: "phone", outcome: "wrong_number", days_late: 0 }),
+            (
+                before(8, 0),
+                Step::Unasked { purpose: "checkup_invitation", channel: "phone", outcome: "wrong_number", days_late: 0 },
+            ),
             (before(5, 1), ask("appointment_reminder", "phone")),
         ],
         // "Don't call me, I'll call you", and a call back that the patient asked for.
@@ -96,7 +99,11 @@ pub(super) fn lives(first: usize) -> Vec<Life> {
         ],
         // Never recommended us; called on a holiday; called twice in a day.
         vec![(before(5, 0), ask("feedback_request", "phone"))],
-        vec![(before(220, 0), book("checkup", before(200, 0))), (before(200, 1), Step::Complete { number: 0 }), (before(3, 0), ask("checkup_invitation", "phone"))],
+        vec![
+            (before(220, 0), book("checkup", before(200, 0))),
+            (before(200, 1), Step::Complete { number: 0 }),
+            (before(3, 0), ask("checkup_invitation", "phone")),
+        ],
         vec![
             (before(220, 0), book("checkup", before(200, 0))),
             (before(200, 1), Step::Complete { number: 0 }),
