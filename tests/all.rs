@@ -16,6 +16,7 @@ mod processes;
 mod projector;
 mod scenarios;
 mod services;
+mod simulated_rows;
 mod simulation;
 mod sql;
 mod testbed;

@@ -24,3 +24,8 @@ pub fn run(seed: u64, settings: Settings) -> Report {
     checks::check(&aftermath, seed, settings, &mut report);
     report
 }
+
+/// What one seed leaves in the log, for those who derive something from it.
+pub fn log_of(seed: u64, settings: Settings) -> Vec<tact_event_log::Stored> {
+    world::World::new(seed, settings).run().1.log
+}

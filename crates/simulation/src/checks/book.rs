@@ -120,7 +120,7 @@ pub(super) struct Book {
     pub(super) reach: Option<(Reach, Time)>,
     pub(super) quiet: Option<(DailyHours, Time)>,
     pub(super) others_quiet: Vec<(DailyHours, Time)>,
-    pub(super) announcements: Vec<(Purpose, Option<Uuid>, Window)>,
+    pub(super) announcements: Vec<(Purpose, Option<Uuid>, Window, Time)>,
     pub(super) feedback: Vec<Time>,
     pub(super) details: Vec<(Vec<Channel>, Time)>,
     appointments: Vec<Appointment>,
@@ -130,6 +130,7 @@ pub(super) struct Book {
     recommendations: Vec<(Uuid, Time)>,
     /// Of those merged into this one: what is theirs, to be taken out again.
     theirs: BTreeMap<Uuid, Vec<Uuid>>,
+    their_announcements: BTreeMap<Uuid, Vec<(Purpose, Option<Uuid>, Window, Time)>>,
     /// How many contacts were known when a merge began.
     began_with: BTreeMap<Uuid, usize>,
     /// What was recorded here while another was merged into this one, when that was undone.
@@ -224,12 +225,26 @@ impl Book {
                     a.visit = Visit::Cancelled;
                 }
             }
-            Event::Completed(e) => self.happened(e.appointment, Visit::Completed(time)),
-            Event::Missed(e) => self.happened(e.appointment, Visit::Missed),
+            Event::Completed(e) => {
+                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
+                    a.visit = Visit::Completed(time);
+                    a.change = None;
+                }
+            }
+            Event::Missed(e) => {
+                // Whoever was not told of a change is still owed a word about it.
+                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
+                    a.visit = Visit::Missed;
+                }
+            }
             Event::Requested(e) => self.requests.push((e.request, time, e.window, false)),
-            Event::Announced(e) => self.announcements.push((e.purpose.clone(), e.about, e.window)),
+            Event::Announced(e) => self.announcements.push((e.purpose.clone(), e.about, e.window, time)),
             Event::Permitted(e) => {
-                let overrides = policy.and_then(|p| p.rule(&e.purpose)).map(|rule| rule.overrides.clone()).unwrap_or_default();
+                let rule = policy.and_then(|p| p.rule(&e.purpose));
+                let mut overrides = rule.map(|rule| rule.overrides.clone()).unwrap_or_default();
+                if rule.is_some_and(|rule| rule.quiet_hours_override_for.is_some()) {
+                    overrides.retain(|what| *what != Override::QuietHours);
+                }
                 self.permits.push(Permit {
                     granted: e.clone(),
                     at: time,
@@ -283,13 +298,6 @@ impl Book {
         }
     }
 
-    fn happened(&mut self, id: Uuid, visit: Visit) {
-        if let Some(a) = self.appointments.iter_mut().find(|a| a.id == id) {
-            a.visit = visit;
-            a.change = None;
-        }
-    }
-
     fn prefer(&mut self, reach: Option<Reach>, quiet: Option<DailyHours>, time: Time) {
         if let Some(reach) = reach {
             if self.reach.is_none_or(|(_, since)| since <= time) {
@@ -300,25 +308,29 @@ impl Book {
                 self.take_away(time, |p| !p.overrides(Override::PatientInitiatedOnly));
             }
         }
-        let Some(hours) = quiet else { return };
-        if self.quiet.is_none_or(|(_, since)| since <= time) {
-            self.quiet = Some((hours, time));
-            self.others_quiet.retain(|(_, since)| *since > time);
-        }
+        let Some(hours) = quiet.filter(|_| self.quiet.is_none_or(|(_, since)| since <= time)) else { return };
+        self.quiet = Some((hours, time));
+        self.others_quiet.retain(|(_, since)| *since > time);
         for permit in &mut self.permits {
-            let live = !permit.used && permit.started.is_none() && permit.ended.is_none() && time < permit.expires;
-            if !live || !permit.granted.channel.uses_number() || permit.overrides(Override::QuietHours) {
+            let open = !permit.used && permit.started.is_none() && permit.ended.is_none();
+            let since = time.max(permit.at);
+            let lifted = permit.granted.basis.quiet_lifted.filter(|w| w.from <= since && since < w.until);
+            let since = lifted.map_or(since, |w| w.until);
+            if !open || permit.expires <= since || !permit.granted.channel.uses_number() || permit.overrides(Override::QuietHours) {
                 continue;
             }
             // Local time as the permit's own decision saw it, minute by minute: at the first quiet one it is over.
             let offset = Duration::seconds(permit.granted.zone.offset.into());
             let quiet_at = |moment: Time| hours.contains((moment + offset).time());
-            if quiet_at(time) {
-                permit.ended = Some(time);
+            if quiet_at(since) {
+                match lifted {
+                    Some(_) => permit.expires = since,
+                    None => permit.ended = Some(since),
+                }
                 continue;
             }
-            let into_minute = Duration::milliseconds(time.timestamp_millis().rem_euclid(60_000));
-            let mut minute = time - into_minute + Duration::minutes(1);
+            let into_minute = Duration::milliseconds(since.timestamp_millis().rem_euclid(60_000));
+            let mut minute = since - into_minute + Duration::minutes(1);
             while minute < permit.expires {
                 if quiet_at(minute) {
                     permit.expires = minute;
@@ -350,7 +362,7 @@ impl Book {
             if let Some(request) = request.filter(|_| answers) {
                 request.3 = true;
             }
-        } else {
+        } else if matches!(contact.outcome, Outcome::Reached | Outcome::Declined) {
             self.requests.iter_mut().filter(|r| r.1 <= time).for_each(|r| r.3 = true);
         }
         self.contacts.push(contact);
@@ -408,7 +420,9 @@ impl Book {
                 latest.map(|(at, id)| simple(id, at)).into_iter().collect()
             }
             OccasionKind::Referrer => {
-                let latest = self.recommendations.iter().map(|(id, at)| (*at, *id)).max();
+                // Somebody who has turned out to be the same person recommended nothing.
+                let others = self.recommendations.iter().filter(|(id, _)| !self.theirs.contains_key(id));
+                let latest = others.map(|(id, at)| (*at, *id)).max();
                 latest.map(|(at, id)| simple(id, at)).into_iter().collect()
             }
             OccasionKind::CareReferral => {
@@ -427,7 +441,7 @@ impl Book {
     }
 
     /// The facts of another patient who is one with this one.
-    pub(super) fn absorb(&mut self, from: Uuid, other: &Book) {
+    pub(super) fn absorb(&mut self, own: Uuid, from: Uuid, other: &Book) {
         let mut theirs: Vec<Uuid> = other.appointments.iter().map(|a| a.id).collect();
         theirs.extend(other.requests.iter().map(|r| r.0));
         theirs.extend(other.referrals.iter().map(|r| r.0));
@@ -435,6 +449,7 @@ impl Book {
         theirs.extend(other.grants.iter().map(|g| g.1));
         theirs.extend(other.permits.iter().map(|p| p.granted.permit));
         self.theirs.insert(from, theirs);
+        self.their_announcements.insert(from, other.announcements.clone());
         self.absorbing = None;
         let order = self.order;
         let new: Vec<Contact> =
@@ -452,6 +467,7 @@ impl Book {
         add(&mut self.announcements, &other.announcements, |a, b| a == b);
         add(&mut self.feedback, &other.feedback, |a, b| a == b);
         add(&mut self.details, &other.details, |a, b| a == b);
+        self.recommendations.retain(|(id, _)| *id != own);
         self.dead |= other.dead;
         self.stricter(other.reach, other.quiet.into_iter().chain(other.others_quiet.iter().copied()).collect());
         self.meet();
@@ -502,6 +518,8 @@ impl Book {
         self.recommendations.retain(|r| !theirs.contains(&r.0));
         self.grants.retain(|g| !theirs.contains(&g.1));
         self.permits.retain(|p| p.used || !theirs.contains(&p.granted.permit));
+        let told = self.their_announcements.remove(&from).unwrap_or_default();
+        self.announcements.retain(|a| !told.contains(a));
     }
 
     /// A merge is undone, seen from the one that opens again, with what has happened to both meanwhile.

@@ -116,7 +116,7 @@ fn absorbed(
         report.find("merge", format!("the merge at {position} carries {carried} contacts of {}, who has {known}", short(e.from)));
     }
     if let Some(book) = books.get_mut(&patient) {
-        book.absorb(e.from, &other);
+        book.absorb(patient, e.from, &other);
     }
 }
 

@@ -178,13 +178,13 @@ impl Clerk<'_> {
         }
         let latest = words.iter().map(|w| w.0).max();
         let last: Vec<_> = words.iter().filter(|w| Some(w.0) == latest).collect();
-        if last.is_empty() {
+        if words.iter().all(|w| w.1) {
             self.say(Code::ConsentMissing);
-        } else if last.iter().any(|w| w.1) {
-            if words.iter().all(|w| w.1) {
-                self.say(Code::ConsentMissing);
-            }
+        }
+        if last.iter().any(|w| w.1) {
             self.say(Code::ConsentWithdrawn);
+        } else if last.is_empty() {
+            // Said above.
         } else if last.iter().all(|w| w.2.is_some_and(|expires| expires <= self.now)) {
             self.say(Code::ConsentExpired);
         } else if last.iter().all(|w| w.2.is_some()) {
@@ -215,8 +215,8 @@ impl Clerk<'_> {
                 .book
                 .announcements
                 .iter()
-                .filter(|(purpose, about, _)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
-                .map(|(.., window)| *window)
+                .filter(|(purpose, about, ..)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
+                .map(|(_, _, window, _)| *window)
                 .collect();
             match told.iter().filter(|w| w.from <= now && now < w.until).map(|w| w.until).max() {
                 Some(until) => self.ends(until),
