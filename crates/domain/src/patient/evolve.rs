@@ -47,7 +47,11 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
                 state.standing = Standing::Open;
             }
         }
-        Event::Erased(_) => state.standing = Standing::Erased,
+        Event::Erased(_) => {
+            state.standing = Standing::Erased;
+            // A merge into somebody erased comes to nothing: the other stays, or opens again.
+            state.absorbing = None;
+        }
         Event::ConsentGranted(e) => state.grants.push(Grant {
             purpose: e.purpose.clone(),
             channels: e.channels.clone(),

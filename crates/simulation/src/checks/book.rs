@@ -316,7 +316,8 @@ impl Book {
             let since = time.max(permit.at);
             let lifted = permit.granted.basis.quiet_lifted.filter(|w| w.from <= since && since < w.until);
             let since = lifted.map_or(since, |w| w.until);
-            if !open || permit.expires <= since || !permit.granted.channel.uses_number() || permit.overrides(Override::QuietHours) {
+            if !open || permit.expires <= since || !permit.granted.channel.uses_number() || permit.overrides(Override::QuietHours)
+            {
                 continue;
             }
             // Local time as the permit's own decision saw it, minute by minute: at the first quiet one it is over.

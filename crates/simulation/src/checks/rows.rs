@@ -27,7 +27,9 @@ pub(super) fn check(history: &History, seed: u64, report: &mut Report) {
         if rng.random_bool(rate) {
             match serde_json::to_string(state).and_then(|text| serde_json::from_str(&text)) {
                 Ok(read) => *state = read,
-                Err(error) => report.find("rows", format!("the state of {} at {position} cannot be put away: {error}", short(*patient))),
+                Err(error) => {
+                    report.find("rows", format!("the state of {} at {position} cannot be put away: {error}", short(*patient)))
+                }
             }
         }
     }
