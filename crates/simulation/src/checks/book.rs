@@ -166,7 +166,10 @@ impl Book {
             }
             Event::Died(_) => self.dead = true,
             Event::Restored(_) => self.dead = false,
-            Event::Erased(_) => self.erased = true,
+            Event::Erased(_) => {
+                self.erased = true;
+                self.absorbing = None;
+            }
             Event::ConsentGranted(e) => {
                 let document = e.evidence.document;
                 let grant = carried::Grant {
