@@ -130,6 +130,7 @@ pub(super) struct Book {
     recommendations: Vec<(Uuid, Time)>,
     /// Of those merged into this one: what is theirs, to be taken out again.
     theirs: BTreeMap<Uuid, Vec<Uuid>>,
+    #[expect(clippy::type_complexity, reason = "a list of what one look reads together")]
     their_announcements: BTreeMap<Uuid, Vec<(Purpose, Option<Uuid>, Window, Time)>>,
     /// How many contacts were known when a merge began.
     began_with: BTreeMap<Uuid, usize>,
