@@ -86,3 +86,6 @@ pub fn open_scenario(path: &Path) -> Result<(Scenario, Policy), ReadError> {
 fn open(path: &Path) -> Result<Vec<u8>, ReadError> {
     std::fs::read(path).map_err(|error| ReadError::File { path: path.to_owned(), error })
 }
+
+#[cfg(test)]
+mod tests;

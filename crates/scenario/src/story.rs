@@ -93,11 +93,12 @@ impl Story {
         if self.has_followed(patient, &event) {
             return Ok(patient);
         }
-        let event = self.completed(patient, event)?;
-        let of_the_merge = matches!(event, Event::Separated(_) | Event::Merged(_) | Event::Registered(_));
-        let patient = if of_the_merge { patient } else { self.survivor(patient) };
+        let (patient, event) = self.placed(patient, self.completed(patient, event)?);
         let now = self.now(patient, recorded_at);
         patient::admit(&self.state(patient), &event, time, now)?;
+        if let Event::Merged(merged) = &event {
+            self.begin_merge(merged.into, patient, time, recorded_at)?;
+        }
         self.append(patient, event, time, now, Actor::System("story".into()), None);
         Ok(patient)
     }
@@ -171,6 +172,32 @@ impl Story {
             (Event::Separated(_), Event::Separated(_)) => true,
             _ => false,
         })
+    }
+
+    /// On whose stream an event is recorded: of somebody who was merged, on the survivor's. A merge is undone from there as well.
+    fn placed(&self, patient: Uuid, event: Event) -> (Uuid, Event) {
+        match (&event, self.state(patient).standing) {
+            (Event::Separated(e), Standing::Merged { into, .. }) if e.facts.is_none() => {
+                (into, Event::Separated(Separated { from: patient, facts: None }))
+            }
+            (Event::Separated(_) | Event::Merged(_) | Event::Registered(_), _) => (patient, event),
+            _ => (self.survivor(patient), event),
+        }
+    }
+
+    /// A merge begins on the survivor's stream; a story may leave that out.
+    fn begin_merge(&mut self, survivor: Uuid, from: Uuid, time: Time, recorded_at: Time) -> Result<(), Unfit> {
+        if survivor == from {
+            return Err(Untrue::Field { field: "into", problem: "nobody is merged into themselves".to_owned() });
+        }
+        if self.state(survivor).absorbing == Some(from) {
+            return Ok(());
+        }
+        let event = Event::Absorbing(MergeFrom { from });
+        let now = self.now(survivor, recorded_at);
+        patient::admit(&self.state(survivor), &event, time, now)?;
+        self.append(survivor, event, time, now, Actor::System("story".into()), None);
+        Ok(())
     }
 
     /// A story need not spell out the facts that a merge carries over.

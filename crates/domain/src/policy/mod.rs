@@ -167,6 +167,32 @@ impl fmt::Display for Period {
     }
 }
 
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Before(period) => write!(f, "{period} before"),
+            Self::After(period) => write!(f, "{period} after"),
+        }
+    }
+}
+
+impl fmt::Display for RelativeWindow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "from {} until {}", self.from, self.until)
+    }
+}
+
+impl Basis {
+    /// The word for it in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Care => "care",
+            Self::Consent => "consent",
+            Self::Request => "request",
+        }
+    }
+}
+
 impl RelativeWindow {
     /// The span around an occasion at this time.
     pub fn around(&self, at: Time, zone: &Zone) -> Window {
