@@ -32,53 +32,97 @@ fn told(steps: &str) -> String {
 
 #[test]
 fn what_is_unknown_is_named_with_the_nearest_word() {
-    check_text("nme = \"n\"\ntime_zone = \"Europe/Mosco\"\npolicy = \"default\"\n[[step]]\nat = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\n", &[
-        "line 1, column 1: `name` is missing",
-        "line 1, column 1: unknown field `nme`; did you mean `name`?",
-        "line 2, column 13: `Europe/Mosco` is not a time zone; did you mean `Europe/Moscow`?",
-    ]);
-    check("at = \"2026-01-10T10:00:00\"\nevnt = \"patient.died\"", &[
-        "line 6, column 1: unknown field `evnt`; did you mean `event`?",
-        "the step does nothing; a step has one of `event`, `ask`, `quota` and `due`",
-    ]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"patient.dead\"", &["line 6, column 9: `patient.dead` is not an event; did you mean `patient.died`?"]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"contact.permitted\"", &["`contact.permitted` is an answer; write a step with `ask`"]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\", chanel = \"phone\" }", &[
-        "line 7, column 26: contact.requested: unknown field `chanel`; did you mean `channel`?",
-    ]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\", channel = \"fone\" }", &[
-        "line 7, column 36: contact.requested: `fone` is not a channel; did you mean `phone`?",
-    ]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\" }", &["contact.requested: missing field `channel`"]);
-    check("at = \"2026-01-10T10:00:00\"\nask = { purpose = \"promotion\", channel = \"smss\", branch = \"north\" }\nexpect = { decision = \"refuse\", because = [\"to_early\"] }", &[
-        "line 6, column 42: `channel`: `smss` is not a channel; did you mean `sms`?",
-    ]);
-    check("at = \"2026-01-10T10:00:00\"\nask = { purpose = \"promotion\", channel = \"sms\", branch = \"north\" }\nexpect = { decision = \"refuse\", because = [\"to_early\"] }", &[
-        "line 7, column 23: `refuse` is not a decision: `permitted` or `refused`; did you mean `refused`?",
-        "`because`: `to_early` is not a refusal code; did you mean `too_early`?",
-    ]);
+    check_text(
+        "nme = \"n\"\ntime_zone = \"Europe/Mosco\"\npolicy = \"default\"\n[[step]]\nat = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\n",
+        &[
+            "line 1, column 1: `name` is missing",
+            "line 1, column 1: unknown field `nme`; did you mean `name`?",
+            "line 2, column 13: `Europe/Mosco` is not a time zone; did you mean `Europe/Moscow`?",
+        ],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevnt = \"patient.died\"",
+        &[
+            "line 6, column 1: unknown field `evnt`; did you mean `event`?",
+            "the step does nothing; a step has one of `event`, `ask`, `quota` and `due`",
+        ],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"patient.dead\"",
+        &["line 6, column 9: `patient.dead` is not an event; did you mean `patient.died`?"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"contact.permitted\"",
+        &["`contact.permitted` is an answer; write a step with `ask`"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\", chanel = \"phone\" }",
+        &["line 7, column 26: contact.requested: unknown field `chanel`; did you mean `channel`?"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\", channel = \"fone\" }",
+        &["line 7, column 36: contact.requested: `fone` is not a channel; did you mean `phone`?"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"b1\" }",
+        &["contact.requested: missing field `channel`"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nask = { purpose = \"promotion\", channel = \"smss\", branch = \"north\" }\nexpect = { decision = \"refuse\", because = [\"to_early\"] }",
+        &["line 6, column 42: `channel`: `smss` is not a channel; did you mean `sms`?"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nask = { purpose = \"promotion\", channel = \"sms\", branch = \"north\" }\nexpect = { decision = \"refuse\", because = [\"to_early\"] }",
+        &[
+            "line 7, column 23: `refuse` is not a decision: `permitted` or `refused`; did you mean `refused`?",
+            "`because`: `to_early` is not a refusal code; did you mean `too_early`?",
+        ],
+    );
 }
 
 #[test]
 fn steps_that_make_no_sense_are_mistakes() {
-    check("at = \"yesterday\"\ndue = { branch = \"north\" }", &["line 5, column 6: `at`: `yesterday` is not a time; write it as `2026-03-02T11:00:00`"]);
+    check(
+        "at = \"yesterday\"\ndue = { branch = \"north\" }",
+        &["line 5, column 6: `at`: `yesterday` is not a time; write it as `2026-03-02T11:00:00`"],
+    );
     check("due = { branch = \"north\" }", &["line 4, column 1: `at` is missing"]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"patient.died\"\nrecorded_at = \"2026-01-10T09:59:59\"", &["nothing is recorded before it happens"]);
-    check("at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\npermit = \"k1\"", &["`permit` belongs to a step with `ask`; this one has `due`"]);
-    check("at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nevent = \"patient.died\"", &["the step does several things"]);
-    check("at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nexpect = { due = [\"a1\"] }", &["`a1` is not an entry; write it as `appointment_reminder:a1`"]);
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"patient.died\"\nrecorded_at = \"2026-01-10T09:59:59\"",
+        &["nothing is recorded before it happens"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\npermit = \"k1\"",
+        &["`permit` belongs to a step with `ask`; this one has `due`"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nevent = \"patient.died\"",
+        &["the step does several things"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nexpect = { due = [\"a1\"] }",
+        &["`a1` is not an entry; write it as `appointment_reminder:a1`"],
+    );
     check(
         "at = \"2026-01-10T10:00:00\"\nask = { purpose = \"promotion\", channel = \"sms\", branch = \"north\" }\nexpect = { decision = \"permitted\", because = [\"holiday\"] }",
         &["a permit has no reasons against it"],
     );
-    check("at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nexpect = { decision = \"permitted\" }", &["unknown field `decision`"]);
-    check("at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"\", channel = \"phone\" }", &["`request` is empty"]);
+    check(
+        "at = \"2026-01-10T10:00:00\"\ndue = { branch = \"north\" }\nexpect = { decision = \"permitted\" }",
+        &["unknown field `decision`"],
+    );
+    check(
+        "at = \"2026-01-10T10:00:00\"\nevent = \"contact.requested\"\ndata = { request = \"\", channel = \"phone\" }",
+        &["`request` is empty"],
+    );
     assert!(read("name = ").unwrap_err()[0].message.contains("this is not TOML"));
 }
 
 #[test]
 fn times_are_local_or_have_an_offset() {
-    let text = format!("{HEAD}{REGISTERED}[[step]]\nat = 2026-03-02T11:00:00\ndue = {{ branch = \"north\" }}\n[[step]]\nat = \"2026-03-02T08:00:00Z\"\ndue = {{ branch = \"north\" }}\n[[step]]\nat = \"2026-03-02 11:00\"\ndue = {{ branch = \"north\" }}\n");
+    let text = format!(
+        "{HEAD}{REGISTERED}[[step]]\nat = 2026-03-02T11:00:00\ndue = {{ branch = \"north\" }}\n[[step]]\nat = \"2026-03-02T08:00:00Z\"\ndue = {{ branch = \"north\" }}\n[[step]]\nat = \"2026-03-02 11:00\"\ndue = {{ branch = \"north\" }}\n"
+    );
     let mistakes = read(&text).unwrap_err();
     assert!(mistakes[0].message.contains("is not a time"), "{mistakes:?}");
     let scenario = read(&text.replace("2026-03-02 11:00", "2026-03-02T11:00")).unwrap();
@@ -218,7 +262,11 @@ fn files_that_cannot_be_read_are_named() {
     };
     let at = file.display().to_string();
     assert!(error(b"name = \"n\"\n\xFF").starts_with(&format!("{at}:2:1: the byte 0xFF is not UTF-8")));
-    assert!(error(b"name = 1\nsteps = 2").lines().any(|line| line == format!("{at}:2:1: unknown field `steps`; did you mean `step`?")));
+    assert!(
+        error(b"name = 1\nsteps = 2")
+            .lines()
+            .any(|line| line == format!("{at}:2:1: unknown field `steps`; did you mean `step`?"))
+    );
     let story = format!("{HEAD}{REGISTERED}").replace("\"default\"", "\"p.toml\"");
     assert!(error(story.as_bytes()).starts_with(&format!("{}: ", folder.join("p.toml").display())));
     std::fs::write(folder.join("p.toml"), "[network]").unwrap();

@@ -101,7 +101,11 @@ fn shown(policy: &Policy) -> String {
             PurposeRule::Allowed(rule) => {
                 table.add_row([
                     purpose.to_string(),
-                    [Some(rule.basis.as_str()), rule.occasion.map(|o| o.as_str())].into_iter().flatten().collect::<Vec<_>>().join(":\n"),
+                    [Some(rule.basis.as_str()), rule.occasion.map(|o| o.as_str())]
+                        .into_iter()
+                        .flatten()
+                        .collect::<Vec<_>>()
+                        .join(":\n"),
                     when(rule),
                     lines(&rule.limits),
                     channels(&rule.channels),
