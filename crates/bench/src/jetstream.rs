@@ -49,7 +49,7 @@ pub(crate) async fn bare(work: &Arc<Work>, nats: &Nats, in_flight: usize) -> Res
     sample(publish_all(work, &context, &network, in_flight, BEFORE..BEFORE + COMMANDS, &mut heads)).await
 }
 
-async fn publish_all(
+pub(crate) async fn publish_all(
     work: &Arc<Work>,
     context: &jetstream::Context,
     network: &str,

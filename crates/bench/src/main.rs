@@ -7,6 +7,7 @@ mod http;
 mod jetstream;
 mod measure;
 mod memory;
+mod projector;
 mod work;
 
 use anyhow::Result;
@@ -23,6 +24,8 @@ enum What {
     Http,
     /// Decide and append on the embedded log against bare grouped SQLite.
     Embedded,
+    /// The projector on PostgreSQL against a loop that writes the same rows.
+    Projector,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
     Memory,
     /// An embedded server that does nothing, in this process; what `memory` starts.
@@ -64,6 +67,9 @@ async fn main() -> Result<()> {
     }
     if wanted(What::Embedded) {
         embedded::run(&work, cli.pairs).await?;
+    }
+    if wanted(What::Projector) {
+        projector::run(&work, cli.pairs).await?;
     }
     if wanted(What::Memory) {
         memory::run(&work, cli.pairs).await?;

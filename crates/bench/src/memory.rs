@@ -1,22 +1,26 @@
 //! One patient's history from cold against the bare read, the size of a cached patient, and the size of an idle server.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use clap::ValueEnum;
+use futures::StreamExt;
 use tact::roles::{self, Role};
 use tact::settings::{Settings, Storage};
-use tact_event_log::{EventLog, Freshness, MemoryLog, Position, StreamId};
+use tact_event_log::{EventLog, MemoryLog, StreamId};
 use tact_service::clock::Clock;
 use tact_service::transact::Transactor;
 
 use crate::jetstream::{network, server};
-use crate::measure::{Sample, report};
-use crate::work::{COMMANDS, Work, before, prepare, step};
+use crate::measure::{report, sample};
+use crate::work::{BEFORE, COMMANDS, Work, before, prepare, step};
 
 /// How often one patient is read in one sample.
 const READS: usize = 2000;
+
+/// How many events that patient has.
+const EVENTS: usize = 20;
 
 pub(crate) async fn run(work: &Work, pairs: usize) -> Result<()> {
     history(work, pairs).await?;
@@ -31,28 +35,50 @@ async fn history(work: &Work, pairs: usize) -> Result<()> {
     let writer = Transactor::new(log.clone(), &name, clock.clone(), 10);
     let patient = work.patients[0];
     before(&writer, &work.patients, 0).await?;
-    for k in 0..18 {
+    for k in 0..EVENTS - BEFORE {
         let at = if k < COMMANDS { k } else { k + 10 };
         step(&writer, &control, &work.patients, 0, at).await?;
     }
+    let client = async_nats::connect(nats.url()).await?;
+    let subject = StreamId::Patient(patient).subject(&name);
     let mut samples = Vec::new();
     for _ in 0..pairs {
-        let begun = Instant::now();
-        for _ in 0..READS {
-            log.read_stream(StreamId::Patient(patient), Position::START, Freshness::Any).await?;
-        }
-        let bare = begun.elapsed();
+        let bare = sample(async {
+            for _ in 0..READS {
+                let events = batch(&client, &format!("tact-{name}"), &subject).await?;
+                ensure!(events.len() == EVENTS, "{} events", events.len());
+            }
+            Ok(READS)
+        });
+        let bare = bare.await?;
         let reader = Transactor::new(log.clone(), &name, clock.clone(), 10);
-        let begun = Instant::now();
-        for _ in 0..READS {
-            reader.forget(patient);
-            reader.patient(patient).await?;
-        }
-        let rate = |took: std::time::Duration| Sample { per_second: READS as f64 / took.as_secs_f64(), cpu: 0.0 };
-        samples.push((rate(bare), rate(begun.elapsed())));
+        let ours = sample(async {
+            for _ in 0..READS {
+                reader.forget(patient);
+                reader.patient(patient).await?;
+            }
+            Ok(READS)
+        });
+        samples.push((bare, ours.await?));
     }
-    report("one patient's 20 events from cold, JetStream", 0.5, &samples);
+    report(&format!("one patient's {EVENTS} events from cold, JetStream"), 0.5, &samples);
     Ok(())
+}
+
+/// The bare read: one batched direct get, its answers as they come.
+async fn batch(client: &async_nats::Client, stream: &str, subject: &str) -> Result<Vec<Bytes>> {
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await?;
+    let request = format!(r#"{{"seq":1,"next_by_subj":"{subject}","batch":512}}"#);
+    client.publish_with_reply(format!("$JS.API.DIRECT.GET.{stream}"), inbox, request.into()).await?;
+    let mut events = Vec::new();
+    loop {
+        let answer = answers.next().await.context("the connection stays")?;
+        if answer.status.is_some() {
+            return Ok(events);
+        }
+        events.push(answer.payload);
+    }
 }
 
 fn resident() -> Result<usize> {
@@ -79,7 +105,7 @@ async fn cached(work: &Work) -> Result<()> {
     }
     let full = resident()?;
     let each = full.saturating_sub(empty) / work.patients.len();
-    println!("a cached patient with {} events: {each} bytes (target: at most 2048)", COMMANDS + crate::work::BEFORE);
+    println!("a cached patient with {} events: {each} bytes (target: at most 2048)", COMMANDS + BEFORE);
     Ok(())
 }
 
@@ -104,7 +130,7 @@ async fn idle() -> Result<()> {
     }
     let program = std::env::current_exe()?;
     let status = tokio::process::Command::new(program).args(["idle"]).env("TACT_TEST_IDLE", "1").status().await?;
-    anyhow::ensure!(status.success(), "the idle server ended with {status}");
+    ensure!(status.success(), "the idle server ended with {status}");
     Ok(())
 }
 

@@ -22,6 +22,9 @@ pub(crate) const COMMANDS: usize = 4;
 /// How many events each patient has before.
 pub(crate) const BEFORE: usize = 2;
 
+/// The network that every event says it is of.
+pub(crate) const NETWORK: &str = "bench";
+
 /// The work.
 pub(crate) struct Work {
     pub(crate) patients: Vec<Uuid>,
@@ -146,8 +149,8 @@ impl Work {
     pub(crate) async fn new(count: usize) -> Result<Self> {
         let patients: Vec<Uuid> = (0..count).map(|at| id(at, 0)).collect();
         let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
-        let (control, clock) = prepare(&log, "bench").await?;
-        let transactor = Transactor::new(log.clone(), "bench", clock, count * 2);
+        let (control, clock) = prepare(&log, NETWORK).await?;
+        let transactor = Transactor::new(log.clone(), NETWORK, clock, count * 2);
         let mut events = Vec::with_capacity(count);
         for at in 0..count {
             before(&transactor, &patients, at).await?;
