@@ -37,13 +37,19 @@ pub(crate) fn noon() -> Time {
     "2026-03-03T09:00:00Z".parse().expect("a valid time")
 }
 
+/// Ids whose every byte is as good as random, as those of a real network are.
 fn id(patient: usize, what: u64) -> Uuid {
-    uuid::Builder::from_custom_bytes(
-        (((patient as u128) << 64) | (u128::from(what) << 1) | 1)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
-            .to_be_bytes(),
-    )
-    .into_uuid()
+    let seed = ((patient as u64) << 16) | what;
+    let bits = u128::from(mixed(seed)) << 64 | u128::from(mixed(!seed));
+    uuid::Builder::from_custom_bytes(bits.to_be_bytes()).into_uuid()
+}
+
+/// SplitMix64's finalizer: neighbouring numbers come out far apart.
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }
 
 fn command(patient: usize, step: u64) -> Command {
