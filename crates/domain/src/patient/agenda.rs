@@ -71,10 +71,12 @@ fn entry(
     let window = rule.window.map(|w| w.around(occasion.at, zone));
     let (mut from, mut until) = match window {
         Some(window) => (window.from, Some(window.until)),
+        // As long as the occasion lasts: an appointment from its booking on.
+        None if occasion.kind == OccasionKind::UpcomingAppointment => (occasion.since, None),
         None => (occasion.at, None),
     };
     // Booked or moved when the window was already open: the patient was just told.
-    if occasion.kind == OccasionKind::UpcomingAppointment && occasion.since >= from {
+    if occasion.kind == OccasionKind::UpcomingAppointment && window.is_some_and(|window| window.from <= occasion.since) {
         return None;
     }
     if let Some(ends) = occasion.ends {
