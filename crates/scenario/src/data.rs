@@ -141,6 +141,11 @@ fn plain<'t>(reader: &mut Reader<'t>, key: &str, value: &Value<'t>) -> Option<Js
             }
         },
         DeValue::Float(digits) => Some(Json::String(digits.to_string())),
+        // A time of day such as `20:00:00`, which TOML writes with its seconds.
+        DeValue::Datetime(time) if time.date.is_none() && time.offset.is_none() => {
+            let text = time.to_string();
+            Some(Json::String(text.strip_suffix(":00").filter(|short| short.len() == 5).unwrap_or(&text).to_owned()))
+        }
         DeValue::Datetime(time) => Some(Json::String(time.to_string())),
         DeValue::Array(items) => items.iter().map(|item| plain(reader, key, item)).collect::<Option<Vec<_>>>().map(Json::Array),
         DeValue::Table(fields) => {

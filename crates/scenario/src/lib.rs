@@ -74,6 +74,8 @@ pub fn run_file(path: &Path) -> Result<Report, ReadError> {
 pub fn open_scenario(path: &Path) -> Result<(Scenario, Policy), ReadError> {
     let bytes = open(path)?;
     let text = toml_text::utf8(&bytes).map_err(|mistake| vec![mistake]);
+    // Some editors begin a file with a byte order mark; TOML knows none.
+    let text = text.map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let scenario = text.and_then(read).map_err(|mistakes| ReadError::Text { path: path.to_owned(), mistakes })?;
     let policy = match scenario.policy.as_str() {
         "default" => policy::text::parse(policy::DEFAULT, "default")

@@ -3,9 +3,10 @@
 use chrono_tz::Tz;
 use tact_domain::patient::decide::Reason;
 use tact_domain::patient::quota::tightest;
+use tact_domain::patient::state::Contact;
 use tact_domain::patient::{Ask, Decision, Event};
-use tact_domain::policy::Policy;
-use tact_domain::{Code, Purpose, Time};
+use tact_domain::policy::{Policy, PurposeRule};
+use tact_domain::{Code, Direction, Purpose, Time};
 use uuid::Uuid;
 
 use crate::report::{Failure, Line, Report};
@@ -74,6 +75,14 @@ impl Telling<'_> {
     fn ask(&mut self, step: &Step, ask: &Ask) -> Vec<Line> {
         let expect = &step.expect;
         let answer = self.story.ask(step.patient, ask, step.at);
+        if let Err(refusal @ Unfit::Field { .. }) = &answer
+            && expect.refused_input.is_none()
+            && expect.permitted == Some(false)
+            && expect.because.is_empty()
+        {
+            // Refused as bad input is refused as well, where no code is expected.
+            return vec![Line::Same(format!("refused_input = {:?}", self.with_names(&refusal.to_string())))];
+        }
         let mut diff = self.input(expect, answer.as_ref().err());
         let Ok(decision) = answer else { return diff };
         let word = |yes| format!("decision = {:?}", if yes { "permitted" } else { "refused" });
@@ -109,15 +118,28 @@ impl Telling<'_> {
 
     fn quota(&self, step: &Step, purpose: &Purpose, about: Option<Uuid>) -> Vec<Line> {
         let lines = self.story.quota(step.patient, purpose, about, step.at);
-        let Some(line) = tightest(&lines) else {
-            return vec![Line::Got(format!("the policy does not allow `{purpose}`, so there is nothing to count"))];
+        let (limit, used, left, next) = match (tightest(&lines), self.story.policy().purposes.get(purpose)) {
+            (Some(line), _) => (line.limit.as_str(), line.used, line.left, line.next),
+            (None, Some(PurposeRule::Forbidden(_))) => {
+                ("none at all, it is forbidden", self.attempts(step.patient, purpose), 0, None)
+            }
+            (None, _) => return vec![Line::Got(format!("the policy does not know `{purpose}`, so there is nothing to count"))],
         };
         let expect = &step.expect;
-        let mut diff = vec![Line::Same(format!("limit: {}", line.limit))];
-        compare(&mut diff, expect.used.map(|n| format!("used = {n}")), Some(format!("used = {}", line.used)));
-        compare(&mut diff, expect.left.map(|n| format!("left = {n}")), Some(format!("left = {}", line.left)));
-        compare(&mut diff, expect.next.map(|next| self.next(next)), Some(self.next(line.next)));
+        let mut diff = vec![Line::Same(format!("limit: {limit}"))];
+        compare(&mut diff, expect.used.map(|n| format!("used = {n}")), Some(format!("used = {used}")));
+        compare(&mut diff, expect.left.map(|n| format!("left = {n}")), Some(format!("left = {left}")));
+        // While some are left, the next is allowed at once.
+        let next = if left > 0 { Some(step.at) } else { next };
+        compare(&mut diff, expect.next.map(|next| self.next(next)), Some(self.next(next)));
         diff
+    }
+
+    /// How often somebody was contacted for a purpose at any time.
+    fn attempts(&self, patient: Uuid, purpose: &Purpose) -> u32 {
+        let state = self.story.state(patient);
+        let made = |c: &&Contact| c.direction == Direction::Outbound && c.outcome.is_attempt() && c.purpose == *purpose;
+        u32::try_from(state.contacts.iter().filter(made).count()).unwrap_or(u32::MAX)
     }
 
     fn due(&self, step: &Step, due: Vec<Due>) -> Vec<Line> {
@@ -141,6 +163,10 @@ impl Telling<'_> {
         }
         for (entry, codes) in &step.expect.blocked {
             let found = got.iter().find(|(name, _)| name == entry).map(|(_, due)| due.decision.reasons());
+            if let Some(reasons) = found.filter(|_| codes.is_empty()) {
+                // Nothing is expected to stand in the way.
+                diff.extend(reasons.iter().map(|reason| Line::Got(format!("{entry} blocked because {}", self.reason(reason)))));
+            }
             for code in codes {
                 if !found.unwrap_or_default().iter().any(|reason| reason.code == *code) {
                     diff.push(Line::Expected(format!("{entry} blocked because {code}")));

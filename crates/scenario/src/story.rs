@@ -93,6 +93,13 @@ impl Story {
         if self.has_followed(patient, &event) {
             return Ok(patient);
         }
+        if let Event::Absorbed(told) = &event
+            && *told.facts == Carried::default()
+            && self.state(told.from).is_open()
+        {
+            // That the other stream closes goes without saying.
+            return self.apply_event(told.from, Event::Merged(Merged { into: patient }), time, recorded_at);
+        }
         let (patient, event) = self.placed(patient, self.completed(patient, event)?);
         let now = self.now(patient, recorded_at);
         patient::admit(&self.state(patient), &event, time, now)?;
@@ -163,15 +170,23 @@ impl Story {
         patient
     }
 
-    /// Whether a story tells what an earlier event has set off already: it is known then, and not recorded twice.
+    /// Whether a story tells what an earlier event has brought with it already: it is known then, and not recorded twice.
     fn has_followed(&self, patient: Uuid, event: &Event) -> bool {
-        self.events(patient).iter().rev().take_while(|r| r.envelope.cause.is_some()).any(|known| match (&known.event, event) {
-            (Event::Credited(known), Event::Credited(told)) => known == told,
-            (Event::Merged(known), Event::Merged(told)) => known == told,
-            (Event::Absorbed(known), Event::Absorbed(told)) => known.from == told.from && *told.facts == Carried::default(),
-            (Event::Separated(_), Event::Separated(_)) => true,
+        let state = self.state(patient);
+        match event {
+            Event::Credited(_) => {
+                self.events(patient).iter().any(|known| known.envelope.cause.is_some() && known.event == *event)
+            }
+            Event::Absorbing(told) => state.holds(told.from),
+            Event::Absorbed(told) => {
+                *told.facts == Carried::default() && state.absorbed.iter().any(|absorbed| absorbed.from == told.from)
+            }
+            Event::Separated(told) => {
+                let parted = state.parted.iter().any(|parted| parted.from == told.from) && !state.holds(told.from);
+                parted || (state.is_open() && state.parted_from.is_some_and(|other| [other, patient].contains(&told.from)))
+            }
             _ => false,
-        })
+        }
     }
 
     /// On whose stream an event is recorded: of somebody who was merged, on the survivor's. A merge is undone from there as well.

@@ -252,6 +252,80 @@ data = { from = "q" }
 }
 
 #[test]
+fn times_are_taken_as_people_write_them() {
+    let steps = r#"
+[[step]]
+at = 2026-03-02T09:00:00Z
+event = "consent.preference_set"
+data = { quiet_hours = { from = 14:00:00, until = "15:00" } }
+
+[[step]]
+at = "2026-03-02T12:00+03:00"
+event = "consent.granted"
+data = { purpose = "promotion", channels = ["sms"], evidence = { method = "paper", document = "d" }, expires_at = 2026-03-02T18:00:00 }
+
+[[step]]
+at = "2026-03-02T14:00:00"
+ask = { purpose = "promotion", channel = "sms", branch = "north" }
+expect = { decision = "refused", because = ["quiet_hours"], next = "2026-03-02T15:00:00+03:00" }
+
+[[step]]
+at = "2026-03-02T17:45:00"
+ask = { purpose = "promotion", channel = "sms", branch = "north" }
+expect = { decision = "permitted", expires_at = 2026-03-02T18:00:00+03:00 }
+"#;
+    assert_eq!(told(steps), "ok     n (5 steps)");
+    let text = format!("{HEAD}{REGISTERED}{steps}").replace("14:00:00, until", "14:00:30, until");
+    assert!(read(&text).unwrap_err()[0].message.contains("`14:00:30` is not a time of day"));
+}
+
+#[test]
+fn an_ask_that_is_bad_input_is_refused_where_no_reason_is_expected() {
+    let ask =
+        "[[step]]\nat = \"2026-03-02T12:00:00\"\nask = { purpose = \"emergency\", channel = \"phone\", branch = \"north\" }\n";
+    assert_eq!(told(&format!("{ask}expect = {{ decision = \"refused\" }}\n")), "ok     n (2 steps)");
+    for expect in ["{ decision = \"refused\", because = [\"limit_reached\"] }", "{ decision = \"permitted\" }", "{}"] {
+        let told = told(&format!("{ask}expect = {expect}\n"));
+        assert!(told.contains("+ refused_input = \"`reason`: `emergency` needs a reason"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_left_is_allowed_at_once_and_what_is_clear_is_not_blocked() {
+    let steps = r#"
+[[step]]
+at = "2026-03-01T12:00:00"
+event = "contact.requested"
+data = { request = "b1", channel = "phone" }
+
+[[step]]
+at = "2026-03-02T12:00:00"
+quota = { purpose = "promotion" }
+expect = { used = 0, left = 1, next = "2026-03-02T12:00:00" }
+
+[[step]]
+at = "2026-03-02T12:00:00"
+due = { branch = "north" }
+expect = { blocked = { "callback:b1" = [] } }
+
+[[step]]
+at = "2026-03-02T21:00:00"
+due = { branch = "north" }
+expect = { blocked = { "callback:b1" = [] } }
+
+[[step]]
+at = "2026-03-02T21:00:00"
+quota = { purpose = "promotoin" }
+"#;
+    let expected = r#"FAILED n (6 steps)
+  step 5, line 24: due at north at 2026-03-02T21:00:00
+    + callback:b1 blocked because quiet_hours (next: 2026-03-03T09:00:00)
+  step 6, line 29: quota of promotoin at 2026-03-02T21:00:00
+    + the policy does not know `promotoin`, so there is nothing to count"#;
+    assert_eq!(told(steps), expected);
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = std::env::temp_dir().join(format!("tact-scenario-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
@@ -267,6 +341,8 @@ fn files_that_cannot_be_read_are_named() {
             .lines()
             .any(|line| line == format!("{at}:2:1: unknown field `steps`; did you mean `step`?"))
     );
+    std::fs::write(&file, format!("\u{feff}{HEAD}{REGISTERED}")).unwrap();
+    assert!(crate::run_file(&file).unwrap().passed(), "a byte order mark is no mistake");
     let story = format!("{HEAD}{REGISTERED}").replace("\"default\"", "\"p.toml\"");
     assert!(error(story.as_bytes()).starts_with(&format!("{}: ", folder.join("p.toml").display())));
     std::fs::write(folder.join("p.toml"), "[network]").unwrap();

@@ -98,7 +98,8 @@ impl Clock {
         let read = DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc()).ok().or_else(|| {
             let form = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
             let local = form.iter().find_map(|form| NaiveDateTime::parse_from_str(&text, form).ok());
-            local.map(|local| local_to_utc(self.0, local))
+            let short = || DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M%:z").map(|time| time.to_utc()).ok();
+            local.map(|local| local_to_utc(self.0, local)).or_else(short)
         });
         if read.is_none() {
             let message = format!(

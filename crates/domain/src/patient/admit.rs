@@ -54,7 +54,7 @@ fn field<T>(field: &'static str, problem: impl Into<String>) -> Result<T, Untrue
 /// # Errors
 /// [`Untrue`] names the field that contradicts what is known, and the way out.
 pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untrue> {
-    standing(state, event)?;
+    standing(state, event, time)?;
     admit_time(time, now)?;
     match event {
         Event::ProfileChanged(e) => {
@@ -75,7 +75,6 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
                 || matches!(state.standing, Standing::Merged { .. });
             if known { Ok(()) } else { field("from", format!("{} was not merged into this patient", e.from)) }
         }
-        Event::Died(_) if state.standing == Standing::Died => field("data", "the death is already recorded"),
         Event::Restored(_) if state.standing != Standing::Died => field("data", "no death is recorded that this could correct"),
         Event::ConsentGranted(e) => {
             if e.channels.is_empty() {
@@ -149,7 +148,8 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
             }
             window(e.window)
         }
-        Event::Released(e) => live(state, e.permit, now, "released"),
+        // Given back while it lived, also if that is written down later.
+        Event::Released(e) => live(state, e.permit, time, "released"),
         Event::Started(e) => {
             known_contact(state, e.contact)?;
             live(state, e.permit, now, "started")
@@ -208,7 +208,7 @@ pub fn admit_reason(policy: &Policy, ask: &Ask) -> Result<(), Untrue> {
     }
 }
 
-fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
+fn standing(state: &State, event: &Event, time: Time) -> Result<(), Untrue> {
     match state.standing {
         Standing::Unknown if matches!(event, Event::Registered(_)) => Ok(()),
         Standing::Unknown => Err(Untrue::UnknownPatient),
@@ -219,7 +219,8 @@ fn standing(state: &State, event: &Event) -> Result<(), Untrue> {
         }
         Standing::Erased if !event.is_always_recorded() => Err(Untrue::Closed("erased")),
         Standing::Died
-            if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_)) =>
+            if matches!(event, Event::Booked(_) | Event::ConsentGranted(_) | Event::Absorbing(_) | Event::Requested(_))
+                && state.died_at.is_none_or(|died| died <= time) =>
         {
             Err(Untrue::Closed("recorded as deceased"))
         }

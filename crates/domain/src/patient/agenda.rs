@@ -71,10 +71,12 @@ fn entry(
     let window = rule.window.map(|w| w.around(occasion.at, zone));
     let (mut from, mut until) = match window {
         Some(window) => (window.from, Some(window.until)),
+        // As long as the occasion lasts: an appointment from its booking on.
+        None if occasion.kind == OccasionKind::UpcomingAppointment => (occasion.since, None),
         None => (occasion.at, None),
     };
     // Booked or moved when the window was already open: the patient was just told.
-    if occasion.kind == OccasionKind::UpcomingAppointment && occasion.since >= from {
+    if occasion.kind == OccasionKind::UpcomingAppointment && window.is_some_and(|window| window.from <= occasion.since) {
         return None;
     }
     if let Some(ends) = occasion.ends {
@@ -97,19 +99,35 @@ fn entry(
         from,
         until,
         branch: occasion.branch.clone().unwrap_or_else(|| home.clone()),
-        to_announce: rule.announced && announcements(state, purpose, occasion.about).is_empty(),
+        to_announce: rule.announced && announcements(state, purpose, occasion).is_empty(),
         policy: policy.version.clone(),
     })
 }
 
-/// The moment from which the purpose's own limits leave room, not before `from`; `None` if they never do by themselves.
+/// The moment from which the purpose's own limits leave room on any of its channels, not before `from`; `None` if they never do by themselves.
 fn room_from(state: &State, purpose: &Purpose, rule: &Rule, occasion: &Occasion, from: Time, zone: &Zone) -> Option<Time> {
+    let by = |&channel| room_by(state, purpose, rule, occasion, channel, from, zone);
+    if rule.limits.iter().all(|limit| limit.channels.is_none()) {
+        return rule.channels.first().and_then(by);
+    }
+    rule.channels.iter().filter_map(by).min()
+}
+
+fn room_by(
+    state: &State,
+    purpose: &Purpose,
+    rule: &Rule,
+    occasion: &Occasion,
+    channel: Channel,
+    from: Time,
+    zone: &Zone,
+) -> Option<Time> {
     let about = quota::About::Live(occasion);
     let scope = Scope::Purpose(purpose, Some(&about));
     // Someone at work on an entry does not make it done: a permit for it is an attempt, not yet one that reached the patient.
     let pending = Pending::Except(purpose, Some((occasion.about, occasion.since)));
     let mut room = from;
-    for limit in &rule.limits {
+    for limit in rule.limits.iter().filter(|limit| limit.holds_for(channel)) {
         // Looked at from `from`: what has stopped counting since then gives room at a moment that has passed.
         let counted = quota::counted(state, limit, scope, pending, from, zone);
         if counted.len() >= usize::try_from(limit.max).unwrap_or(usize::MAX) {
@@ -136,7 +154,9 @@ pub fn suggest(
         state.requests.iter().find(|r| r.id == about && rule.occasion == Some(OccasionKind::CallbackRequest)).map(|r| r.channel);
     let liked = state.preferences.preferred_channel.map(|(channel, _)| channel);
     let wished = [asked, liked].into_iter().flatten().find(|channel| rule.channels.contains(channel));
-    let channel = wished.or(rule.channels.first().copied())?;
+    // A channel on which the purpose is limited to none at all is no suggestion.
+    let ever = |channel: &&Channel| rule.limits.iter().all(|limit| limit.max > 0 || !limit.holds_for(**channel));
+    let channel = wished.or(rule.channels.iter().find(ever).copied()).or(rule.channels.first().copied())?;
     let ask =
         Ask { permit: Uuid::nil(), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(about), reason: None };
     Some((channel, decide(state, policy, &ask, now, zone)))

@@ -305,13 +305,13 @@ impl Look<'_> {
             }
         }
         if self.rule.announced {
-            self.announcement(occasion.about, found, reasons);
+            self.announcement(&occasion, found, reasons);
         }
         found.occasion = Some(occasion);
     }
 
-    fn announcement(&self, about: Uuid, found: &mut Found, reasons: &mut Vec<Reason>) {
-        let announced = announcements(self.state, &self.ask.purpose, about);
+    fn announcement(&self, occasion: &Occasion, found: &mut Found, reasons: &mut Vec<Reason>) {
+        let announced = announcements(self.state, &self.ask.purpose, occasion);
         let covering = announced.iter().map(|a| a.window).filter(|w| w.contains(self.now)).max_by_key(|w| w.until);
         if let Some(window) = covering {
             found.caps.push(window.until);
@@ -353,9 +353,7 @@ impl Look<'_> {
             self.limit(limit, own, pending, Code::LimitReached, found, reasons);
         }
         for limit in quota::overall_limits(self.policy, self.rule) {
-            if limit.counts_channel(self.ask.channel) {
-                self.limit(limit, Scope::Overall, pending, Code::OverallLimitReached, found, reasons);
-            }
+            self.limit(limit, Scope::Overall, pending, Code::OverallLimitReached, found, reasons);
         }
     }
 
@@ -368,8 +366,7 @@ impl Look<'_> {
         found: &mut Found,
         reasons: &mut Vec<Reason>,
     ) {
-        // A limit for some channels says nothing of a contact on another, whoever it belongs to.
-        if limit.measure != policy::Measure::Feedback && !limit.counts_channel(self.ask.channel) {
+        if !limit.holds_for(self.ask.channel) {
             return;
         }
         let counted = quota::counted(self.state, limit, scope, pending, self.now, self.zone);
@@ -466,9 +463,11 @@ pub fn consent<'a>(state: &'a State, purpose: &Purpose, channel: Channel, now: T
     }
 }
 
-/// The announcements of a purpose and occasion; one that names no occasion holds for any.
-pub fn announcements<'a>(state: &'a State, purpose: &Purpose, about: Uuid) -> Vec<&'a Announcement> {
-    let of_it = |a: &&Announcement| a.purpose == *purpose && a.about.is_none_or(|named| named == about);
+/// The announcements of a purpose and occasion. One that names no occasion holds for any but those that came when its window was over.
+pub fn announcements<'a>(state: &'a State, purpose: &Purpose, occasion: &Occasion) -> Vec<&'a Announcement> {
+    let of_it = |a: &&Announcement| {
+        a.purpose == *purpose && a.about.map_or(a.window.until > occasion.since, |named| named == occasion.about)
+    };
     state.announcements.iter().filter(of_it).collect()
 }
 

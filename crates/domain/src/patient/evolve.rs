@@ -37,12 +37,14 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
         Event::Separated(e) => separate(state, e, time, subject),
         Event::Died(_) => {
             state.deceased = true;
+            state.died_at = Some(state.died_at.map_or(time, |at| at.min(time)));
             if state.standing == Standing::Open {
                 state.standing = Standing::Died;
             }
         }
         Event::Restored(_) => {
             state.deceased = false;
+            state.died_at = None;
             if state.standing == Standing::Died {
                 state.standing = Standing::Open;
             }
@@ -91,6 +93,7 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
         }
         Event::Requested(e) => {
             state.requests.push(Request { id: e.request, channel: e.channel, time, window: e.window, answered_at: None });
+            answer_requests(state);
         }
         Event::Announced(e) => {
             state.announcements.push(Announcement { purpose: e.purpose.clone(), window: e.window, about: e.about, time });
@@ -224,6 +227,10 @@ fn appointment(state: &mut State, id: Uuid) -> Option<&mut Appointment> {
 
 fn reschedule(state: &mut State, e: &Rescheduled, time: Time) {
     let Some(appointment) = appointment(state, e.appointment) else { return };
+    // A move that is written down late does not undo a newer one.
+    if time < appointment.since.max(appointment.clinic_change.map_or(Time::MIN_UTC, |change| change.at)) {
+        return;
+    }
     let old = appointment.starts_at;
     let was_upcoming = appointment.status == AppointmentStatus::Booked && old > time;
     if e.starts_at != old || appointment.status != AppointmentStatus::Booked {
@@ -258,6 +265,7 @@ fn cancel(state: &mut State, e: &Cancelled, time: Time) {
 }
 
 fn made(state: &mut State, e: &Made, time: Time) {
+    let began = |p: &&Permit| matches!(p.fate, Fate::Started { contact, .. } if contact == e.contact);
     let mut contact = Contact {
         id: e.contact,
         time,
@@ -268,27 +276,36 @@ fn made(state: &mut State, e: &Made, time: Time) {
         outcome: e.outcome,
         about: e.about,
         permit: None,
-        claimed: e.permit,
+        // What began under a permit is known to be made under it.
+        claimed: e.permit.or_else(|| state.permits.iter().find(began).map(|p| p.id)),
         breach: false,
     };
-    match e.direction {
-        // A call of theirs that we missed answers nothing.
-        Direction::Inbound if !e.outcome.is_reached() => {}
-        Direction::Inbound => {
-            for request in state.requests.iter_mut().filter(|r| r.time <= time) {
-                request.answered_at.get_or_insert(time);
-            }
-        }
-        Direction::Outbound => {
-            contact.breach = !uses_permit(&mut contact, &mut state.permits);
-            if e.outcome.is_reached()
-                && let Some(request) = state.requests.iter_mut().find(|r| Some(r.id) == contact.about)
-            {
-                request.answered_at.get_or_insert(time);
-            }
-        }
+    if e.direction == Direction::Outbound {
+        contact.breach = !uses_permit(&mut contact, &mut state.permits);
+    }
+    for request in state.requests.iter_mut().filter(|r| answers(&contact, r, |request, call| request <= call)) {
+        request.answered_at.get_or_insert(time);
     }
     state.contacts.push(contact);
+}
+
+/// Whether a contact answers a request: one about it that reached the patient, or a call of theirs behind it. A call that we missed answers
+/// nothing.
+fn answers(contact: &Contact, request: &Request, behind: impl Fn(Time, Time) -> bool) -> bool {
+    contact.outcome.is_reached()
+        && match contact.direction {
+            Direction::Inbound => behind(request.time, contact.time),
+            Direction::Outbound => contact.about == Some(request.id),
+        }
+}
+
+/// Requests that are written down late, or come with a merge, may be answered already. A call of the same moment is the one in which the
+/// patient asked.
+fn answer_requests(state: &mut State) {
+    for request in state.requests.iter_mut().filter(|r| r.answered_at.is_none()) {
+        let answering = state.contacts.iter().filter(|c| answers(c, request, |request, call| request < call));
+        request.answered_at = answering.map(|c| c.time).min();
+    }
 }
 
 /// Lets an outbound contact use the permit that it names, if that was live for its purpose, channel and occasion; whether it did.
@@ -312,9 +329,6 @@ fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {
     let ids = facts.appointments.iter().map(|a| a.id);
     let ids = ids.chain(facts.requests.iter().map(|r| r.id)).chain(facts.referrals.iter().map(|r| r.id));
     let ids = ids.chain(facts.recommendations.iter().map(|r| r.recommended));
-    // What was recorded here since the merge began may already have been meant for the other.
-    let (contacts_before, withdrawals_before) =
-        if state.absorbing == Some(e.from) { state.absorbing_from } else { (state.contacts.len(), state.withdrawals.len()) };
     state.absorbed.push(AbsorbedPatient {
         from: e.from,
         time,
@@ -322,8 +336,9 @@ fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {
         documents: facts.grants.iter().map(|g| g.document).collect(),
         announcements: facts.announcements.clone(),
         permits: facts.permits.iter().map(|p| p.id).collect(),
-        contacts_before,
-        withdrawals_before,
+        // Once both are one, so are their counts and refusals, and these stay with both.
+        contacts_before: 0,
+        withdrawals_before: 0,
     });
     take_in(state, facts);
     // Nobody recommends the network to themselves.
@@ -367,6 +382,7 @@ fn take_in(state: &mut State, facts: &Carried) {
             permit.fate = Fate::Used { contact: contact.id };
         }
     }
+    answer_requests(state);
     if facts.deceased {
         state.deceased = true;
         if state.standing == Standing::Open {

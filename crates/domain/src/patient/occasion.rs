@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::events::OccasionUsed;
-use super::state::{AppointmentStatus, State};
+use super::state::{Appointment, AppointmentStatus, State};
 use crate::Time;
 use crate::policy::Rule;
 use crate::values::*;
@@ -104,7 +104,7 @@ pub fn occasions(state: &State, kind: OccasionKind) -> Vec<Occasion> {
     }
 }
 
-fn completed(state: &State) -> impl Iterator<Item = (Time, &super::state::Appointment)> {
+fn completed(state: &State) -> impl Iterator<Item = (Time, &Appointment)> {
     state.appointments.iter().filter_map(|a| match a.status {
         AppointmentStatus::Completed(at) => Some((at, a)),
         _ => None,
@@ -132,9 +132,24 @@ pub fn still_holds(state: &State, used: &OccasionUsed, time: Time) -> bool {
 
 /// Whether a contact that names no occasion was for this one: the nearest that was there when it was made.
 pub fn was_nearest(state: &State, occasion: &Occasion, time: Time) -> bool {
-    occasions(state, occasion.kind)
-        .into_iter()
-        .filter(|o| o.since <= time && !o.is_over(time))
-        .min_by_key(|o| ((o.at - time).abs(), o.about))
-        .is_some_and(|o| o.about == occasion.about)
+    let there = match occasion.kind {
+        OccasionKind::UpcomingAppointment => upcoming_at(state, time),
+        kind => {
+            occasions(state, kind).into_iter().filter(|o| o.since <= time && !o.is_over(time)).map(|o| (o.at, o.about)).collect()
+        }
+    };
+    let nearest = there.into_iter().min_by_key(|(at, about)| ((*at - time).abs(), *about));
+    nearest.is_some_and(|(_, about)| about == occasion.about)
+}
+
+/// The start and id of each appointment that lay ahead at a moment, whatever has become of it since.
+fn upcoming_at(state: &State, time: Time) -> Vec<(Time, Uuid)> {
+    let ahead = |a: &&Appointment| {
+        let open = match a.status {
+            AppointmentStatus::Booked => true,
+            AppointmentStatus::Completed(at) | AppointmentStatus::Missed(at) | AppointmentStatus::Cancelled(at) => time < at,
+        };
+        open && a.since <= time && time < a.starts_at
+    };
+    state.appointments.iter().filter(ahead).map(|a| (a.starts_at, a.id)).collect()
 }

@@ -138,8 +138,8 @@ fn everything(state: &State) -> Carried {
 }
 
 impl State {
-    /// What this patient has lived through since another was merged into it: it may have been meant for either, so it counts for both.
-    /// Once a merge is undone this is all that the survivor's stream still knows of it, so wishes and refusals are carried whole.
+    /// What stays with both when a merge is undone: every contact, withdrawal and wish that held while they were one. Of a merge that was
+    /// never done, only what was recorded since it began, since that may have been meant for either.
     fn parted_facts(&self, from: Uuid) -> Carried {
         let (contacts, withdrawals) =
             self.parted.iter().rfind(|p| p.from == from).map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));

@@ -78,6 +78,9 @@ pub struct State {
     /// Whether the person's death is recorded and not corrected, whatever else became of the stream.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deceased: bool,
+    /// When they died, if that was recorded here: what is said to have happened before may still be true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub died_at: Option<Time>,
     /// The patient whom this one was merged into before it opened again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parted_from: Option<Uuid>,
@@ -372,7 +375,7 @@ fact! {
         /// The permits that came along: their outcomes are recorded here only as long as both are one.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         permits: Vec<Uuid>,
-        /// How many contacts and withdrawals were known when the merge began: what was recorded behind them happened to both.
+        /// How many of the first contacts and withdrawals do not concern the other: those from before a merge that began and was never done.
         contacts_before: usize,
         withdrawals_before: usize,
     }

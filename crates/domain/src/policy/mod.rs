@@ -261,6 +261,11 @@ impl Limit {
     pub fn counts_channel(&self, channel: Channel) -> bool {
         self.channels.as_ref().is_none_or(|channels| channels.iter().any(|c| c.covers(channel)))
     }
+
+    /// Whether it has a say in a contact on this channel. One for some channels says nothing of another; feedback comes on none of ours.
+    pub fn holds_for(&self, channel: Channel) -> bool {
+        self.measure == Measure::Feedback || self.counts_channel(channel)
+    }
 }
 
 impl Rule {

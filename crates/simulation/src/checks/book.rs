@@ -76,8 +76,8 @@ impl Permit {
 enum Visit {
     Booked,
     Completed(Time),
-    Missed,
-    Cancelled,
+    Missed(Time),
+    Cancelled(Time),
 }
 
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ pub(super) struct Book {
     theirs: BTreeMap<Uuid, Vec<Uuid>>,
     #[expect(clippy::type_complexity, reason = "a list of what one look reads together")]
     their_announcements: BTreeMap<Uuid, Vec<(Purpose, Option<Uuid>, Window, Time)>>,
-    /// How many contacts were known when a merge began.
+    /// How many contacts were known when a merge began; none is left out once it is done.
     began_with: BTreeMap<Uuid, usize>,
     /// What was recorded here while another was merged into this one, when that was undone.
     pub(super) let_go_of: BTreeMap<Uuid, Vec<Uuid>>,
@@ -203,7 +203,8 @@ impl Book {
                 change: None,
             }),
             Event::Rescheduled(e) => {
-                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
+                let newest = |a: &&mut Appointment| a.since <= time && a.change.is_none_or(|(at, _)| at <= time);
+                if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment).filter(newest) {
                     let old = a.starts;
                     let upcoming = a.visit == Visit::Booked && time < old;
                     let elsewhere =
@@ -226,7 +227,7 @@ impl Book {
                 if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
                     let told = e.by == ChangedBy::Clinic && a.visit == Visit::Booked && time < a.starts;
                     a.change = told.then_some((time, a.starts));
-                    a.visit = Visit::Cancelled;
+                    a.visit = Visit::Cancelled(time);
                 }
             }
             Event::Completed(e) => {
@@ -238,10 +239,13 @@ impl Book {
             Event::Missed(e) => {
                 // Whoever was not told of a change is still owed a word about it.
                 if let Some(a) = self.appointments.iter_mut().find(|a| a.id == e.appointment) {
-                    a.visit = Visit::Missed;
+                    a.visit = Visit::Missed(time);
                 }
             }
-            Event::Requested(e) => self.requests.push((e.request, time, e.window, false)),
+            Event::Requested(e) => {
+                self.requests.push((e.request, time, e.window, false));
+                self.answer(&self.contacts.clone(), |request, call| request < call);
+            }
             Event::Announced(e) => self.announcements.push((e.purpose.clone(), e.about, e.window, time)),
             Event::Permitted(e) => {
                 let rule = policy.and_then(|p| p.rule(&e.purpose));
@@ -347,6 +351,7 @@ impl Book {
     }
 
     fn contact(&mut self, e: &Made, time: Time, recorded_at: Time) {
+        let begins = |p: &Permit| p.started.is_some_and(|(_, contact)| contact == e.contact);
         let mut contact = Contact {
             id: e.contact,
             time,
@@ -355,22 +360,26 @@ impl Book {
             channel: e.channel,
             outcome: e.outcome,
             about: e.about,
-            named: e.permit,
+            named: e.permit.or_else(|| self.permits.iter().find(|p| !p.used && begins(p)).map(|p| p.granted.permit)),
             under: None,
             on_time: false,
             own: true,
         };
         if contact.outbound {
             use_permit(&mut self.permits, &mut contact, Some(recorded_at));
-            let answers = matches!(contact.outcome, Outcome::Reached | Outcome::Declined);
-            let request = self.requests.iter_mut().find(|r| Some(r.0) == contact.about);
-            if let Some(request) = request.filter(|_| answers) {
-                request.3 = true;
-            }
-        } else if matches!(contact.outcome, Outcome::Reached | Outcome::Declined) {
-            self.requests.iter_mut().filter(|r| r.1 <= time).for_each(|r| r.3 = true);
         }
+        self.answer(std::slice::from_ref(&contact), |request, call| request <= call);
         self.contacts.push(contact);
+    }
+
+    /// Requests that a call of the patient behind them, or a contact about them that reached the patient, has answered.
+    fn answer(&mut self, contacts: &[Contact], behind: impl Fn(Time, Time) -> bool) {
+        for request in &mut self.requests {
+            request.3 |= contacts.iter().any(|c| {
+                matches!(c.outcome, Outcome::Reached | Outcome::Declined)
+                    && if c.outbound { c.about == Some(request.0) } else { behind(request.1, c.time) }
+            });
+        }
     }
 
     fn take_away(&mut self, time: Time, lost: impl Fn(&Permit) -> bool) {
@@ -405,6 +414,13 @@ impl Book {
 
     pub(super) fn booked_ahead(&self, now: Time) -> bool {
         self.appointments.iter().any(|a| a.visit == Visit::Booked && now < a.starts)
+    }
+
+    /// The appointments that lay ahead at a moment: start and id.
+    pub(super) fn ahead_at(&self, time: Time) -> impl Iterator<Item = (Time, Uuid)> + '_ {
+        let gone = move |visit| matches!(visit, Visit::Completed(at) | Visit::Missed(at) | Visit::Cancelled(at) if at <= time);
+        let ahead = self.appointments.iter().filter(move |a| !gone(a.visit) && a.since <= time && time < a.starts);
+        ahead.map(|a| (a.starts, a.id))
     }
 
     /// What contacts of this kind may be about, whether its time has come or passed.
@@ -454,6 +470,7 @@ impl Book {
         theirs.extend(other.grants.iter().map(|g| g.1));
         theirs.extend(other.permits.iter().map(|p| p.granted.permit));
         self.theirs.insert(from, theirs);
+        self.began_with.insert(from, 0);
         self.their_announcements.insert(from, other.announcements.clone());
         self.absorbing = None;
         let order = self.order;
@@ -492,7 +509,7 @@ impl Book {
         }
     }
 
-    /// Contacts and permits that came on different ways find each other.
+    /// Contacts and permits that came on different ways find each other, and so do requests and their answers.
     fn meet(&mut self) {
         for contact in self.contacts.iter_mut().filter(|c| c.outbound) {
             if contact.under.is_none() {
@@ -501,6 +518,7 @@ impl Book {
                 permit.used = true;
             }
         }
+        self.answer(&self.contacts.clone(), |request, call| request < call);
     }
 
     pub(super) fn has_absorbed(&self, from: Uuid) -> bool {

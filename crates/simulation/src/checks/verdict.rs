@@ -215,7 +215,11 @@ impl Clerk<'_> {
                 .book
                 .announcements
                 .iter()
-                .filter(|(purpose, about, ..)| *purpose == self.ask.purpose && about.is_none_or(|about| about == occasion.about))
+                .filter(|(purpose, about, window, _)| {
+                    // Told of none in particular: of any but those that came when its window was over.
+                    let of_it = about.map_or(occasion.since < window.until, |about| about == occasion.about);
+                    *purpose == self.ask.purpose && of_it
+                })
                 .map(|(_, _, window, _)| *window)
                 .collect();
             match told.iter().filter(|w| w.from <= now && now < w.until).map(|w| w.until).max() {
@@ -335,18 +339,22 @@ impl Clerk<'_> {
         sum(contacts.count() + permits.count())
     }
 
+    /// What a contact that names nothing was about: the nearest that was there when it was made.
+    fn nearest_then(&self, kind: OccasionKind, time: Time) -> Option<Uuid> {
+        let there: Vec<(Time, Uuid)> = if kind == OccasionKind::UpcomingAppointment {
+            self.book.ahead_at(time).collect()
+        } else {
+            let there = self.book.occasions(kind).into_iter();
+            there.filter(|o| o.since <= time && o.ends.is_none_or(|e| time < e)).map(|o| (o.at, o.about)).collect()
+        };
+        there.into_iter().min_by_key(|(at, about)| ((*at - time).abs(), *about)).map(|(_, about)| about)
+    }
+
     fn contact_about(&self, contact: &Contact, occasion: Option<&Occasion>) -> bool {
         let Some(kind) = self.rule.occasion else { return false };
         match (occasion, contact.about) {
             (Some(o), Some(about)) => about == o.about && o.since <= contact.time,
-            (Some(o), None) => {
-                let there = self
-                    .book
-                    .occasions(kind)
-                    .into_iter()
-                    .filter(|o| o.since <= contact.time && o.ends.is_none_or(|e| contact.time < e));
-                there.min_by_key(|o| ((o.at - contact.time).abs(), o.about)).is_some_and(|nearest| nearest.about == o.about)
-            }
+            (Some(o), None) => self.nearest_then(kind, contact.time) == Some(o.about),
             (None, about) => self.ask.about.is_some() && about == self.ask.about,
         }
     }
