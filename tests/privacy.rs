@@ -215,6 +215,11 @@ impl Life {
                 .all(|secret| shown.contains(secret)),
             "{shown}"
         );
+        // And what was noted about her is told to those who may know who she is.
+        let history = self.desk.get(&format!("/v1/patients/{}/history", self.patient)).await.ok().to_string();
+        for words in ["Sapphire Cockatoo", "Velvet Anvil", "Copper Meringue"] {
+            assert!(history.contains(words), "{words}: {history}");
+        }
     }
 
     /// What a caller is answered on every route that reads.
@@ -264,7 +269,7 @@ impl Life {
 
 /// The routes with a method.
 fn routes(method: &str) -> Vec<String> {
-    let document = serde_json::to_value(tact::roles::whole_document()).unwrap();
+    let document = tact::roles::whole_document();
     let paths = document["paths"].as_object().unwrap();
     paths.iter().filter(|(_, item)| item.get(method).is_some()).map(|(path, _)| path.clone()).collect()
 }

@@ -17,8 +17,23 @@ use tokio::signal::unix::{SignalKind, signal};
     name = "tact",
     version,
     about,
-    after_help = "Exit codes: 0 done; 1 failed; 2 unreadable input; 3 no event log; 4 no database; \
-    5 newer version or other network; 6 no room."
+    after_help = "\
+Examples:
+  tact demo                                    a sample network, and the page of its morning
+  tact serve                                   a network of your own, kept in ./tact-data
+  tact token create --label Desk --as administrator --branch north
+  tact policy check my-policy.toml
+
+Exit codes:
+  0  done
+  1  a test of a policy failed, or it could not be done; the last line says why
+  2  the command line, a settings file or an input file cannot be read
+  3  the event log cannot be reached
+  4  a database cannot be reached
+  5  what is stored is of a newer version, of another network, or damaged
+  6  another process uses the data folder, or there is no room
+
+-h is short, --help has every setting. Settings come from --config, TACT_... variables and flags, each later one going before."
 )]
 struct Cli {
     #[command(flatten)]
@@ -30,12 +45,20 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Cmd {
     /// Serve, in all roles or some.
+    #[command(after_help = "\
+Examples:
+  tact serve                                   everything in this process, kept in ./tact-data
+  tact serve --listen 0.0.0.0:8080 --data /var/lib/tact
+  tact serve --config tact.toml --role contact,projector
+
+The first start prints an administrator's token on standard output, once. Everything else goes to standard error. Exit codes: tact --help")]
     Serve {
         /// A role; several may be named; without any: all.
         #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
     },
     /// Make a sample network from a seed, print the page of its morning, and serve it.
+    #[command(after_help = "Examples:\n  tact demo\n  tact demo --seed 7 --patients 500 --exit")]
     Demo(demo::DemoArgs),
     /// Take in what another system has kept.
     #[command(subcommand)]
@@ -50,10 +73,17 @@ enum Cmd {
     #[command(subcommand)]
     Projections(projections_cli::ProjectionsCommand),
     /// Print the OpenAPI 3.1 document of all roles.
+    #[command(after_help = "Example:\n  tact openapi > openapi.json")]
     Openapi,
     /// Show the settings in force, without secrets.
+    #[command(after_help = "Example:\n  tact config --config tact.toml")]
     Config,
     /// Ask a running server whether it is ready; for images without a shell.
+    #[command(after_help = "\
+Example:
+  tact healthcheck --listen 127.0.0.1:8080
+
+Exit codes: 0 it is ready; 1 it is not, or cannot be reached within 5 s")]
     Healthcheck,
 }
 
@@ -91,11 +121,11 @@ fn logging() {
 
 async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Openapi = cli.command {
-        println!("{}", roles::whole_document().to_pretty_json()?);
+        println!("{:#}", roles::whole_document());
         return Ok(ExitCode::SUCCESS);
     }
     if let Cmd::Policy(command) = &cli.command {
-        return Ok(policy_cli::run(command));
+        return Ok(policy_cli::run(command).await);
     }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
@@ -122,11 +152,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
-        Cmd::Config => {
-            for (name, value) in settings.shown() {
-                println!("{name} = {value}");
-            }
-        }
+        Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
         Cmd::Openapi | Cmd::Policy(_) => {}
     }
