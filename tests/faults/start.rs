@@ -159,6 +159,10 @@ async fn what_does_not_go_together_is_refused_before_anything_is_touched() {
     settings.env("TACT_CONFIG", &file);
     says(&ended(settings).await, 2, &["tact.toml", "TOML"]);
 
+    for code in ["", "two words", "клиника", "a.b"] {
+        says(&ended(embedded(&data, &["serve", "--network", code]).await).await, 2, &["`network`", "a-z"]);
+    }
+
     let mut both = embedded(&data, &["serve"]).await;
     both.env("TACT_NATS_URL", "nats://127.0.0.1:4222");
     says(&ended(both).await, 2, &["nats_url", "embedded"]);

@@ -104,7 +104,7 @@ problems! {
     in_doubt = SERVICE_UNAVAILABLE "in_doubt" "It is not known whether the command was carried out":
         "ask again with the same Idempotency-Key: it is carried out once at most",
     /// There is no room.
-    no_room = INSUFFICIENT_STORAGE "no_room" "There is no room for another event":
+    no_room = INSUFFICIENT_STORAGE "no_room" "There is no room":
         "nothing was recorded; the operator must make room, then ask again",
     /// A mistake of ours.
     internal = INTERNAL_SERVER_ERROR "internal" "Something went wrong here":

@@ -222,8 +222,15 @@ impl Given {
                 Storage::Servers { nats, login, replicas: first!(replicas).unwrap_or(3), database: Secret(database) }
             }
         };
+        let network = first!(network).unwrap_or_else(|| "tact".to_owned());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if !(1..=32).contains(&network.len()) || !network.bytes().all(plain) {
+            bail!(
+                "`network`: `{network}` is not the code of a network; write 1 to 32 letters of a-z and A-Z, digits, `_` and `-`"
+            );
+        }
         Ok(Settings {
-            network: first!(network).unwrap_or_else(|| "tact".to_owned()),
+            network,
             data,
             storage,
             id_key_file: first!(id_key_file),
