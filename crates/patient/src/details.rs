@@ -86,7 +86,7 @@ impl PersonDetails {
         if let Some(born) = self.birth_date {
             let (first, last) = (NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default(), now.date_naive());
             if born < first || born > last {
-                return Err(Problem::field("person.birth_date", format!("{born} is not between {first} and today")));
+                return Err(Problem::field("person.birth_date", format!("it is not between {first} and today")));
             }
         }
         Ok(Details {

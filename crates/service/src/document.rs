@@ -132,6 +132,12 @@ fn loosen(value: &mut Value, schemas: &Value) {
     match value {
         Value::Object(fields) => {
             for part in fields.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+                // A part that may be missing altogether leaves the whole an object all the same.
+                for choice in part.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+                    if choice["type"] == "null" {
+                        *choice = json!({"type": "object", "properties": {"event": false}});
+                    }
+                }
                 let mut whole = resolved(part, schemas).clone();
                 if whole.as_object_mut().is_some_and(|fields| fields.remove("additionalProperties").is_some()) {
                     *part = whole;

@@ -9,7 +9,7 @@ use tact::roles::{self, Role};
 use tact::settings::Given;
 use tact::{demo, exit, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Patient relations that keep to the stated contact policy.
 #[derive(Debug, Parser)]
@@ -141,11 +141,15 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             return serve(&settings, &roles, clock).await;
         }
         Cmd::Demo(args) => {
-            let made = demo::make(&args, settings.listen).await?;
+            let mut signals = Signals::new()?;
+            let made = tokio::select! {
+                made = demo::make(&args, settings.listen) => made?,
+                code = signals.come() => return Ok(ExitCode::from(u8::try_from(code).unwrap_or(exit::FAILED))),
+            };
             println!("{}", made.page);
             if !args.exit {
                 made.running.app.clock.run();
-                return until_told(made.running).await;
+                return until_told(made.running, signals).await;
             }
             made.running.stop().await;
         }
@@ -179,24 +183,50 @@ async fn import_book(
 }
 
 async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<ExitCode> {
-    let running = roles::start(settings, roles, clock).await?;
+    // From now on, and not only once it serves: whoever stops it in between stops it in order.
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = roles::start(settings, roles, clock) => running?,
+        _ = signals.come() => {
+            tracing::info!("stopping before it has started");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     announce(&running);
-    until_told(running).await
+    until_told(running, signals).await
+}
+
+/// The signals that tell a process to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let heard = |kind| signal(kind).context("signals cannot be waited for");
+        Ok(Self { interrupt: heard(SignalKind::interrupt())?, terminate: heard(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one; the exit code of a process that ends by it.
+    async fn come(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
 }
 
 /// Serves until a signal comes or a part has failed for good.
-async fn until_told(mut running: roles::Running) -> Result<ExitCode> {
-    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+async fn until_told(mut running: roles::Running, mut signals: Signals) -> Result<ExitCode> {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+        _ = signals.come() => {}
         error = running.failed() => return Err(error),
     }
     tracing::info!("stopping: finishing what is under way; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {}
-        _ = tokio::signal::ctrl_c() => std::process::exit(130),
-        _ = term.recv() => std::process::exit(143),
+        code = signals.come() => std::process::exit(code),
     }
     Ok(ExitCode::SUCCESS)
 }

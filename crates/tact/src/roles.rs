@@ -246,6 +246,10 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         .into());
     }
     let app = open(settings, clock).await?;
+    // Before the first token is made: it is shown once, and must not be lost because a port is taken.
+    let listener = tokio::net::TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let mut first_token = None;
     if embedded {
         first_token = make_first_token(&app).await?;
@@ -272,9 +276,6 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
         tasks.push(tokio::spawn(reactor.run(stopped.clone())));
     }
-    let listener = tokio::net::TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let router = router(&app, roles, stopped.clone());
     // The last one, so that it is stopped last.
