@@ -68,6 +68,8 @@ async fn who_cannot_read_the_policies_for_a_minute_grants_nothing() {
     desk.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "undecidable");
     desk.get(&path("quotas")).await.refused(503, "undecidable");
     assert_eq!(desk.post(&path("contacts"), call("promotion")).await.status.as_u16(), 201, "what happened is recorded");
+    let told = json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T12:00:00Z"}});
+    assert_eq!(desk.post(&path("announcements"), told).await.status.as_u16(), 201, "and what the patient was told");
 
     // A clock that is set back makes what was read no fresher.
     desk.clock.set(time("2026-03-02T08:59:00Z"));

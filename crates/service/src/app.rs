@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smol_str::SmolStr;
 use tact_database::DbError;
-use tact_domain::control::BranchListed;
+use tact_domain::control::{BranchListed, Policies};
 use tact_domain::patient::Untrue;
 use tact_domain::patient::state::Standing;
 use tact_domain::{Branch, Purpose, Recorded};
@@ -120,6 +120,27 @@ impl App {
         let near = tact_domain::nearest_word(purpose.as_str(), policy.purposes.keys().map(Purpose::as_str));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         Err(Problem::field("purpose", format!("policy {} does not know `{purpose}`{hint}", policy.version)))
+    }
+
+    /// Whether a purpose is one that a published policy names, in force or not: what a patient said or was told may be entered late, or
+    /// concern a purpose that has been dropped since.
+    ///
+    /// # Errors
+    /// A problem that names the purpose and the nearest one, if no published policy knows it.
+    pub async fn published_purpose(&self, purpose: &Purpose) -> Result<(), Problem> {
+        let knows = |policies: &Policies| policies.all().iter().any(|one| one.policy.purposes.contains_key(purpose));
+        if knows(&self.control.policies()) {
+            return Ok(());
+        }
+        self.control.refresh().await?;
+        let policies = self.control.policies();
+        if knows(&policies) {
+            return Ok(());
+        }
+        let words = policies.all().iter().flat_map(|published| published.policy.purposes.keys()).map(Purpose::as_str);
+        let near = tact_domain::nearest_word(purpose.as_str(), words);
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Problem::field("purpose", format!("no published policy knows `{purpose}`{hint}")))
     }
 
     /// # Errors

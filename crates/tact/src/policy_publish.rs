@@ -53,9 +53,9 @@ pub async fn publish(arguments: &Publish, text: &str) -> Result<String> {
     if let Some(same) = before.filter(|policy| policy["sha256"] == sha256)
         && effective_from.is_none_or(|from| moment(&same["effective_from"]) == Some(from))
     {
-        let standing = if same["in_force"] == true { "and is in force" } else { "and is not in force now" };
+        let standing = if same["in_force"] == true { " and is in force" } else { "" };
         return Ok(format!(
-            "This text is published already as policy `{}`: it holds from {} on, {standing}.",
+            "This text is published already as policy `{}`: it holds from {} on{standing}.",
             said(&same["version"]),
             said(&same["effective_from"])
         ));
