@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::access::{Known, Row, TABLE};
+use crate::network::{Network, Reply};
 
 fn document() -> Value {
     tact::roles::whole_document()
@@ -168,7 +171,8 @@ fn no_reference_leads_nowhere() {
     }
 }
 
-/// Reads named documents on standard input; prints what a public validator finds wrong with each, and which examples do not fit their schemas.
+/// Reads documents by name, and answers of the routes of the first, on standard input. Prints what a public validator finds wrong with each
+/// document, which examples do not fit their schemas, and which answers do not, or hold what no document speaks of.
 const VALIDATOR: &str = r#"
 import json, sys
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -189,37 +193,75 @@ def examples(value, path=()):
         for at, inside in enumerate(value):
             yield from examples(inside, path + (at,))
 
-def inlined(schema, document):
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            at = document
-            for part in schema["$ref"].split("/")[1:]:
-                at = at[part]
-            return inlined(at, document)
-        return {key: inlined(inside, document) for key, inside in schema.items()}
-    if isinstance(schema, list):
-        return [inlined(inside, document) for inside in schema]
-    return schema
+def found(reference, document):
+    for part in reference.split("/")[1:]:
+        document = document[part]
+    return document
 
+def inlined(schema, document, whole=True):
+    "The schema without references; nothing may stand in a whole object that it does not name."
+    if isinstance(schema, list):
+        return [inlined(inside, document, whole) for inside in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return inlined(found(schema["$ref"], document), document, whole)
+    made = {}
+    for key, inside in schema.items():
+        if key == "properties":
+            made[key] = {name: inlined(field, document) for name, field in inside.items()}
+        else:
+            made[key] = inlined(inside, document, whole and key != "allOf" and "allOf" not in schema)
+    if whole and "additionalProperties" not in made and ("properties" in made or "allOf" in made):
+        made["unevaluatedProperties"] = False
+    return made
+
+def problems(value, schema, document):
+    return Draft202012Validator(inlined(schema, document), format_checker=FormatChecker()).iter_errors(value)
+
+given = json.load(sys.stdin)
 count = 0
-for name, document in json.load(sys.stdin).items():
+for name, document in given["documents"].items():
     for error in OpenAPIV31SpecValidator(document).iter_errors():
         print(f"{name}: {error.message} at {list(error.absolute_path)}")
     for path, schema, example in examples(document):
         count += 1
-        validator = Draft202012Validator(inlined(schema, document), format_checker=FormatChecker())
-        for error in validator.iter_errors(example):
+        for error in problems(example, schema, document):
             print(f"{name}: the example at {list(path)}: {error.message}")
-print(f"{count} examples")
+document = given["documents"].get("all roles")
+for route, method, status, body in given["answers"]:
+    responses = document["paths"][route][method]["responses"]
+    if str(status) not in responses:
+        print(f"{method} {route}: {status} is not described")
+        continue
+    count += 1
+    for error in problems(body, responses[str(status)]["content"]["application/json"]["schema"], document):
+        print(f"{method} {route}: {error.message[:300]} at {list(error.absolute_path)}")
+print(count)
 "#;
+
+/// What a public validator says, line by line, and how many examples and answers it has looked at.
+async fn validated(documents: Map<String, Value>, answers: Vec<Value>) -> (Vec<String>, usize) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let packages = tact_testbed::openapi_validator().await.unwrap();
+    let mut python = Command::new("python3");
+    python.args(["-c", VALIDATOR]).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = python.spawn().unwrap();
+    let given = json!({"documents": documents, "answers": answers});
+    running.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let mut said: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let count = said.pop().unwrap().parse().unwrap();
+    (said, count)
+}
 
 #[tokio::test]
 async fn a_public_validator_finds_nothing_wrong_with_the_document_of_any_role() {
     use clap::ValueEnum;
-    use std::io::Write;
-    use std::process::{Command, Stdio};
     use tact::roles::Role;
-    let mut documents = serde_json::Map::new();
+    let mut documents = Map::new();
     documents.insert("all roles".to_owned(), document());
     for role in Role::value_variants() {
         documents.insert(format!("{role:?}"), tact::roles::openapi(&[*role]));
@@ -228,18 +270,72 @@ async fn a_public_validator_finds_nothing_wrong_with_the_document_of_any_role() 
     let mut wrong = document();
     wrong["info"].as_object_mut().unwrap().remove("title");
     documents.insert("the wrong one".to_owned(), wrong);
-    let packages = tact_testbed::openapi_validator().await.unwrap();
-    let mut python = Command::new("python3");
-    python.args(["-c", VALIDATOR]).env("PYTHONPATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut running = python.spawn().unwrap();
-    running.stdin.take().unwrap().write_all(Value::Object(documents).to_string().as_bytes()).unwrap();
-    let output = running.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (told, found): (Vec<_>, Vec<_>) = said.lines().partition(|line| line.starts_with("the wrong one: "));
+    let (said, count) = validated(documents, Vec::new()).await;
+    let (told, found): (Vec<_>, Vec<_>) = said.iter().partition(|line| line.starts_with("the wrong one: "));
     assert_eq!(told.len(), 1, "{told:?}");
-    let (counted, problems) = found.split_last().unwrap();
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let count: usize = counted.strip_suffix(" examples").unwrap().parse().unwrap();
+    assert!(found.is_empty(), "{found:#?}");
     assert!(count > 300, "{count} examples are not all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_as_the_document_describes_it() {
+    let network = Network::start().await;
+    let known = Known::set_up(&network).await;
+    let patient = network.patient("north", json!({"person": {"name": "Anna", "birth_date": "1984-05-17"}})).await;
+    let path = |what: &str| format!("/v1/patients/{patient}/{what}");
+    // What fills the lists: a breach with a note, which uses up limits; a refusal; a wish; a consent and its end.
+    let call = json!({"direction": "outbound", "purpose": "promotion", "channel": "phone", "branch": "north", "outcome": "reached", "note": "x"});
+    network.post(&path("contacts"), call).await.ok();
+    let ask = json!({"purpose": "promotion", "channel": "phone", "branch": "north"});
+    network.post(&path("permits"), ask).await.ok();
+    network.post(&path("preferences"), json!({"quiet_hours": {"from": "19:00", "until": "10:00"}})).await.ok();
+    let last = network.post(&path("consent-withdrawals"), json!({})).await.ok();
+    let mut answers = Vec::new();
+    let mut keep = |method: &str, route: &str, reply: Reply| {
+        assert!(reply.status.is_success(), "{method} {route}: {} {}", reply.status, reply.json);
+        answers.push(json!([route, method.to_lowercase(), reply.status.as_u16(), reply.json]));
+    };
+    network.get(&format!("/v1/branches/north/worklist?at_least={}", last["position"].as_str().unwrap())).await.ok();
+    for (method, route) in [
+        ("GET", format!("/v1/patients/{patient}")),
+        ("GET", path("history")),
+        ("GET", path("quotas")),
+        ("GET", path("consents")),
+        ("GET", path("permits/preview?purpose=promotion&channel=phone&branch=north")),
+        ("GET", "/v1/patients?text=anna".to_owned()),
+        ("GET", "/v1/quotas?branch=north&purpose=promotion".to_owned()),
+        ("GET", "/v1/providers?need=x_ray".to_owned()),
+    ] {
+        let reply = network.get(&route).await;
+        keep(method, &route.split('?').next().unwrap().replace(&patient.to_string(), "{patient}"), reply);
+    }
+    // In an order in which each of them can be carried out.
+    let never = ["/miss", "/rescheduling", "/cancellation", "/separation"];
+    let closing = ["/merge", "/death", "/restoration", "/erasure"];
+    let ends = |route: &str, with: &[&str]| with.iter().any(|end| route.ends_with(end));
+    let rows = TABLE.iter().filter(|(_, route, ..)| !ends(route, &never));
+    let (last, first): (Vec<&Row>, Vec<&Row>) = rows.partition(|(_, route, ..)| ends(route, &closing));
+    for (method, route, ..) in first.into_iter().chain(last) {
+        let (path, body) = known.request(method, route);
+        let mut reply = network.send(network.request(&method.parse().unwrap(), &path, &network.manager, body.as_ref())).await;
+        if reply.status == 422 && (route.ends_with("/release") || route.ends_with("/start")) {
+            // A permit is begun or given back once; the one that is left holds for the other.
+            reply = afresh(&network, route).await;
+        }
+        keep(method, route, reply);
+    }
+    let (said, count) = validated(Map::from_iter([("all roles".to_owned(), document())]), answers).await;
+    assert!(said.is_empty(), "{said:#?}");
+    assert!(count > 340, "{count} answers and examples are not all");
+    network.stop().await;
+}
+
+/// Begins, or gives back, a permit of its own.
+async fn afresh(network: &Network, route: &str) -> Reply {
+    let patient = network.patient("north", json!({})).await;
+    network.post(&format!("/v1/patients/{patient}/requests"), json!({"channel": "phone"})).await.ok();
+    let ask = json!({"purpose": "callback", "channel": "phone", "branch": "north"});
+    let permit = network.post(&format!("/v1/patients/{patient}/permits"), ask).await.ok();
+    let path = route.replace("{patient}", &patient.to_string()).replace("{permit}", permit["permit"].as_str().unwrap());
+    network.post(&path, json!({})).await
 }

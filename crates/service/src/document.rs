@@ -139,7 +139,8 @@ fn loosen(value: &mut Value, schemas: &Value) {
                     }
                 }
                 let mut whole = resolved(part, schemas).clone();
-                if whole.as_object_mut().is_some_and(|fields| fields.remove("additionalProperties").is_some()) {
+                if whole["additionalProperties"] == false {
+                    whole.as_object_mut().and_then(|fields| fields.remove("additionalProperties"));
                     *part = whole;
                 }
             }
