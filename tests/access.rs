@@ -26,7 +26,7 @@ const EVERYONE: &[&str] = &["administrator", "analyst", "clinician", "network_ma
 
 /// What a caller's branches have to do with a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
+pub(crate) enum Scope {
     /// It names `north`, or something that belongs to it: a caller of other branches is refused.
     Named,
     /// It names no branch: any branch may ask about any patient, and lists show a caller's own branches only.
@@ -37,13 +37,13 @@ enum Scope {
 use Scope::{Named, Open, Whole};
 
 /// Who may use a route, and where.
-type Row = (&'static str, &'static str, &'static [&'static str], Scope);
+pub(crate) type Row = (&'static str, &'static str, &'static [&'static str], Scope);
 
 /// The routes that take no token, on purpose: what a load balancer asks, and what the routes are.
 const OPEN_ROUTES: &[&str] = &["/livez", "/readyz", "/startupz", "/openapi.json"];
 
 #[rustfmt::skip]
-const TABLE: &[Row] = &[
+pub(crate) const TABLE: &[Row] = &[
     // contact
     ("POST",  "/v1/patients/{patient}/permits", DESK, Named),
     ("GET",   "/v1/patients/{patient}/permits/preview", DESK, Named),
@@ -105,7 +105,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// What the rows' paths name.
-struct Known {
+pub(crate) struct Known {
     patient: Uuid,
     /// Somebody whom it does not matter to bury, merge and erase.
     other: Uuid,
@@ -118,7 +118,7 @@ struct Known {
 const CLINICIAN: &str = "00000000-0000-4000-8000-00000000000c";
 
 impl Known {
-    async fn set_up(network: &Network) -> Self {
+    pub(crate) async fn set_up(network: &Network) -> Self {
         let patient = network.patient("north", json!({})).await;
         let other = network.patient("north", json!({})).await;
         let path = |what: &str| format!("/v1/patients/{patient}/{what}");
@@ -135,7 +135,7 @@ impl Known {
     }
 
     /// A request to a route that every caller with the right to it may make, as far as its form goes.
-    fn request(&self, method: &str, route: &str) -> (String, Option<Value>) {
+    pub(crate) fn request(&self, method: &str, route: &str) -> (String, Option<Value>) {
         let closing = ["/merge", "/separation", "/death", "/restoration", "/erasure"].iter().any(|end| route.ends_with(end));
         let patient = if closing { self.other } else { self.patient };
         let path = route
@@ -252,7 +252,7 @@ fn check(row: &Row, caller: &Asking, reply: &Reply) -> Result<(), String> {
 }
 
 fn routes_of_the_document() -> BTreeSet<(String, String)> {
-    let document = serde_json::to_value(tact::roles::whole_document()).unwrap();
+    let document = tact::roles::whole_document();
     let paths = document["paths"].as_object().unwrap();
     let routes = paths.iter().flat_map(|(path, item)| {
         let methods = item
@@ -447,6 +447,7 @@ async fn of_other_branches_contacts_only_purpose_channel_and_time_are_shown() {
     // North sees its own; so does whoever acts for all.
     for token in [&north, &network.manager] {
         let own = network.get_as(token, &path("history")).await.ok().to_string();
+        assert!(own.contains(note), "{own}");
         for id in &hidden {
             assert!(own.contains(id), "{own}");
         }

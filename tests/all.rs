@@ -4,6 +4,7 @@
 mod access;
 mod apart;
 mod book;
+mod command_line;
 mod deploy;
 mod event_log;
 mod faults;

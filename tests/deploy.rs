@@ -258,6 +258,7 @@ fn every_service_is_watched_and_waits_for_what_it_needs() {
         if name != "init" {
             assert!(service["healthcheck"]["test"].is_sequence(), "{name} has no health check");
             assert_eq!(service["restart"].as_str(), Some("unless-stopped"), "{name}");
+            assert!(service["logging"]["options"]["max-size"].is_string(), "{name}: what it says may fill the disk");
         }
     }
 }
@@ -378,5 +379,6 @@ fn the_image_is_built_from_what_is_here() {
     let channel = toolchain["toolchain"]["channel"].as_str().unwrap();
     let minor = channel.rsplit_once('.').unwrap().0;
     assert!(dockerfile.contains(&format!("FROM rust:{minor}-")), "the image is built with another Rust than {channel}");
+    assert!(dockerfile.contains(&format!("\nENV RUSTUP_TOOLCHAIN={channel}\n")), "rustup would fetch another toolchain");
     assert!(dockerfile.contains("--locked --package tact --bin tact") && dockerfile.contains("target/release/tact"));
 }

@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tact::roles::{Role, Running, start};
-use tact::settings::{Settings, Storage};
+use tact::settings::{Secret, Settings, Storage};
 use tact_domain::Recorded;
 use tact_domain::Time;
 use tact_domain::patient::Event;
@@ -24,6 +24,7 @@ use tact_service::App;
 use tact_service::access::{new_token, token_hash};
 use tact_service::clock::Clock;
 use tact_service::ids::fresh;
+use tact_testbed::{Nats, Postgres, fresh_name};
 use uuid::Uuid;
 
 /// Monday, noon in Moscow and two in the afternoon in Yekaterinburg.
@@ -84,25 +85,60 @@ pub(crate) fn id(value: &Value) -> Uuid {
 }
 
 impl Network {
-    /// Starts it at [`NOON`].
+    /// Starts it at [`NOON`], embedded.
     pub(crate) async fn start() -> Self {
+        let network = Self::with(Storage::Embedded, "test".to_owned()).await;
+        network.begin().await
+    }
+
+    /// Starts it at [`NOON`] on NATS JetStream and PostgreSQL.
+    pub(crate) async fn on_servers() -> Self {
+        let storage = Storage::Servers {
+            nats: vec![Nats::shared().await.unwrap().url()],
+            login: None,
+            replicas: 1,
+            database: Secret(Postgres::shared().await.unwrap().database().await.unwrap()),
+        };
+        let mut network = Self::with(storage, fresh_name("net")).await;
+        network.manager = network.token(&["network_manager", "administrator"], None).await;
+        let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT});
+        network.post("/v1/policies", policy).await.ok();
+        network.begin().await
+    }
+
+    /// The same on both set-ups, one after the other.
+    pub(crate) async fn on_both(test: impl AsyncFn(&Self)) {
+        for network in [Self::start().await, Self::on_servers().await] {
+            test(&network).await;
+            network.stop().await;
+        }
+    }
+
+    async fn with(storage: Storage, network: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::by_hand(time(NOON) - chrono::Duration::minutes(10));
+        let key = folder.path().join("shared.key");
+        std::fs::write(&key, "5a".repeat(32)).unwrap();
         let settings = Settings {
-            network: "test".to_owned(),
+            network,
             data: folder.path().to_owned(),
-            storage: Storage::Embedded,
-            id_key_file: None,
+            storage,
+            id_key_file: Some(key),
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
-            wait: Duration::from_secs(10),
+            wait: Duration::from_secs(30),
             now: None,
         };
         let every = <Role as clap::ValueEnum>::value_variants();
         let running = start(&settings, every, clock.clone()).await.unwrap();
-        let manager = running.first_token.clone().expect("a new network has a first token");
+        // On servers nobody is given one unasked.
+        let manager = running.first_token.clone().unwrap_or_default();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let network = Self { running, clock, manager, client, keys: AtomicU32::new(0), _folder: folder };
+        Self { running, clock, manager, client, keys: AtomicU32::new(0), _folder: folder }
+    }
+
+    async fn begin(self) -> Self {
+        let network = self;
         for (code, zone) in [("north", "Europe/Moscow"), ("east", "Asia/Yekaterinburg")] {
             network.put(&format!("/v1/branches/{code}"), json!({"name": code, "time_zone": zone})).await.ok();
         }

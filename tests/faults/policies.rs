@@ -68,6 +68,8 @@ async fn who_cannot_read_the_policies_for_a_minute_grants_nothing() {
     desk.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "undecidable");
     desk.get(&path("quotas")).await.refused(503, "undecidable");
     assert_eq!(desk.post(&path("contacts"), call("promotion")).await.status.as_u16(), 201, "what happened is recorded");
+    let told = json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T12:00:00Z"}});
+    assert_eq!(desk.post(&path("announcements"), told).await.status.as_u16(), 201, "and what the patient was told");
 
     // A clock that is set back makes what was read no fresher.
     desk.clock.set(time("2026-03-02T08:59:00Z"));
@@ -80,52 +82,58 @@ async fn who_cannot_read_the_policies_for_a_minute_grants_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_takes_effect_at_least_a_minute_ahead() {
-    let network = Network::start().await;
-    let patient = network.patient("north", json!({})).await;
-    let policy =
-        |version: &str, from: &str| json!({"version": version, "text": tact_domain::policy::DEFAULT, "effective_from": from});
-    for soon in
-        ["2026-03-02T09:00:59Z", "2026-03-02T09:00:00Z", "2026-01-01T00:00:00Z", "1816-01-01T00:00:00Z", "2126-01-01T00:00:00Z"]
-    {
-        assert_eq!(
-            network.post("/v1/policies", policy("soon", soon)).await.refused(422, "untrue")["field"],
-            "effective_from",
-            "{soon}"
-        );
-    }
-    network.post("/v1/policies", policy("next", "2026-03-02T09:01:00Z")).await.ok();
-    let preview = format!("/v1/patients/{patient}/permits/preview?purpose=callback&channel=phone&branch=north");
-    network.set_clock("2026-03-02T09:00:59Z");
-    assert_eq!(network.get(&preview).await.ok()["policy"], "default");
-    network.set_clock("2026-03-02T09:01:00Z");
-    assert_eq!(network.get(&preview).await.ok()["policy"], "next");
-    network.post("/v1/policies", policy("next", "2026-03-03T00:00:00Z")).await.refused(422, "untrue");
-    let mistaken = json!({"version": "bad", "text": "purpose = [", "effective_from": "2026-03-03T00:00:00Z"});
-    assert_eq!(network.post("/v1/policies", mistaken).await.refused(422, "untrue")["field"], "text");
-    network.stop().await;
+    Network::on_both(async |network| {
+        let patient = network.patient("north", json!({})).await;
+        let policy =
+            |version: &str, from: &str| json!({"version": version, "text": tact_domain::policy::DEFAULT, "effective_from": from});
+        for soon in [
+            "2026-03-02T09:00:59Z",
+            "2026-03-02T09:00:00Z",
+            "2026-01-01T00:00:00Z",
+            "1816-01-01T00:00:00Z",
+            "2126-01-01T00:00:00Z",
+        ] {
+            assert_eq!(
+                network.post("/v1/policies", policy("soon", soon)).await.refused(422, "untrue")["field"],
+                "effective_from",
+                "{soon}"
+            );
+        }
+        network.post("/v1/policies", policy("next", "2026-03-02T09:01:00Z")).await.ok();
+        let preview = format!("/v1/patients/{patient}/permits/preview?purpose=callback&channel=phone&branch=north");
+        network.set_clock("2026-03-02T09:00:59Z");
+        assert_eq!(network.get(&preview).await.ok()["policy"], "default");
+        network.set_clock("2026-03-02T09:01:00Z");
+        assert_eq!(network.get(&preview).await.ok()["policy"], "next");
+        network.post("/v1/policies", policy("next", "2026-03-03T00:00:00Z")).await.refused(422, "untrue");
+        let mistaken = json!({"version": "bad", "text": "purpose = [", "effective_from": "2026-03-03T00:00:00Z"});
+        assert_eq!(network.post("/v1/policies", mistaken).await.refused(422, "untrue")["field"], "text");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_permits_at_all_under_a_policy_that_cannot_be_read() {
-    let network = Network::start().await;
-    let patient = network.patient("north", json!({})).await;
-    let path = |what: &str| format!("/v1/patients/{patient}/{what}");
-    network.post(&path("requests"), json!({"channel": "phone"})).await.ok();
-    let log = network.app().transactor.log().clone();
-    let last = log.read_stream(StreamId::Policy, Position::START, Freshness::Latest).await.unwrap().last().unwrap().position;
-    let damaged = NewEvent { id: any_id(), bytes: b"{\"type\":\"policy.dreamt\"}".to_vec().into() };
-    assert!(matches!(log.append(StreamId::Policy, last, damaged).await.unwrap(), Append::Done(_)));
-    network.set_clock("2026-03-02T09:01:00Z");
+    Network::on_both(async |network| {
+        let patient = network.patient("north", json!({})).await;
+        let path = |what: &str| format!("/v1/patients/{patient}/{what}");
+        network.post(&path("requests"), json!({"channel": "phone"})).await.ok();
+        let log = network.app().transactor.log().clone();
+        let last = log.read_stream(StreamId::Policy, Position::START, Freshness::Latest).await.unwrap().last().unwrap().position;
+        let damaged = NewEvent { id: any_id(), bytes: b"{\"type\":\"policy.dreamt\"}".to_vec().into() };
+        assert!(matches!(log.append(StreamId::Policy, last, damaged).await.unwrap(), Append::Done(_)));
+        network.set_clock("2026-03-02T09:01:00Z");
 
-    let problem = network.post(&path("permits"), ask()).await.refused(503, "undecidable");
-    assert!(problem["detail"].as_str().unwrap().contains("cannot be read"), "{problem}");
-    network.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "undecidable");
-    let next = json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-03T00:00:00Z"});
-    network.post("/v1/policies", next).await.refused(503, "undecidable");
-    assert_eq!(network.post(&path("contacts"), call("callback")).await.status.as_u16(), 201, "what happened is recorded");
-    network.post(&path("consent-withdrawals"), json!({})).await.ok();
-    network.post(&path("preferences"), json!({"reach": "patient_initiated"})).await.ok();
-    let alarms = network.until_get("/v1/alarms", |alarms| alarms.to_string().contains("\"policy\"")).await;
-    assert!(alarms["set_aside"][0]["reason"].is_string(), "{alarms}");
-    network.stop().await;
+        let problem = network.post(&path("permits"), ask()).await.refused(503, "undecidable");
+        assert!(problem["detail"].as_str().unwrap().contains("cannot be read"), "{problem}");
+        network.get(&path("permits/preview?purpose=callback&channel=phone&branch=north")).await.refused(503, "undecidable");
+        let next = json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-03T00:00:00Z"});
+        network.post("/v1/policies", next).await.refused(503, "undecidable");
+        assert_eq!(network.post(&path("contacts"), call("callback")).await.status.as_u16(), 201, "what happened is recorded");
+        network.post(&path("consent-withdrawals"), json!({})).await.ok();
+        network.post(&path("preferences"), json!({"reach": "patient_initiated"})).await.ok();
+        let alarms = network.until_get("/v1/alarms", |alarms| alarms.to_string().contains("\"policy\"")).await;
+        assert!(alarms["set_aside"][0]["reason"].is_string(), "{alarms}");
+    })
+    .await;
 }

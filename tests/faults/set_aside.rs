@@ -37,7 +37,7 @@ fn ask() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unreadable_event_sets_one_patient_aside() {
-    let network = Network::start().await;
+    Network::on_both(async |network| {
     let log = network.app().transactor.log().clone();
     let mut patients = Vec::new();
     for _ in 0..6 {
@@ -97,7 +97,7 @@ async fn one_unreadable_event_sets_one_patient_aside() {
     alarmed.sort();
     expected.sort();
     assert_eq!(alarmed, expected, "{alarms}");
-    network.stop().await;
+    }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,20 @@ async fn no_nats_is_exit_code_3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn told_to_stop_while_it_waits_it_does() {
+    let nats = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut command = on_servers(&format!("nats://{}", nats.local_addr().unwrap()), "postgres://127.0.0.1/none").await;
+    command.env("TACT_WAIT", "3600").stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It waits now for a server that never says a word.
+    let _connection = nats.accept().await.unwrap();
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(crate::processes::PATIENCE, child.wait()).await.expect("it stops");
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_postgresql_is_exit_code_4_and_no_password_is_shown() {
     let nats = Nats::shared().await.unwrap().url();
     let (_listener, mute) = silent();
@@ -159,6 +173,10 @@ async fn what_does_not_go_together_is_refused_before_anything_is_touched() {
     settings.env("TACT_CONFIG", &file);
     says(&ended(settings).await, 2, &["tact.toml", "TOML"]);
 
+    for code in ["", "two words", "клиника", "a.b"] {
+        says(&ended(embedded(&data, &["serve", "--network", code]).await).await, 2, &["`network`", "a-z"]);
+    }
+
     let mut both = embedded(&data, &["serve"]).await;
     both.env("TACT_NATS_URL", "nats://127.0.0.1:4222");
     says(&ended(both).await, 2, &["nats_url", "embedded"]);
@@ -173,4 +191,8 @@ async fn a_port_that_is_taken_is_said() {
     let mut command = embedded(folder.path(), &["serve"]).await;
     command.env("TACT_LISTEN", &address);
     says(&ended(command).await, 1, &[&address, "listened"]);
+    // The first token is not lost by it.
+    let mut second = Process::start(embedded(folder.path(), &["serve"]).await).await;
+    assert!(second.first_token().await.starts_with("tact_"));
+    second.stop().await;
 }

@@ -234,29 +234,37 @@ async fn write(network: &Network, method: &Method, path: &str, body: &Value) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_slip_is_named_with_its_field_and_the_way_out() {
-    let network = Network::start().await;
-    let known = Known::set_up(&network).await;
-    let writes = writes(&known);
-    let before = network.log_text().await;
-    let mut wrong = Vec::new();
-    for (which, changes, field, said) in slips() {
-        let (method, path, body) = writes.iter().find(|(_, path, _)| path.ends_with(which)).unwrap();
-        let reply = write(&network, method, &known.path(path), &with(body, &changes)).await;
-        let detail = reply.json["detail"].as_str().unwrap_or_default();
-        if reply.status != 422 || reply.json["field"] != field || !detail.contains(said) {
-            wrong.push(format!("{which} {changes}\n  expected `{field}` and `{said}`\n  got {} {}", reply.status, reply.json));
+    Network::on_both(async |network| {
+        let known = Known::set_up(network).await;
+        let writes = writes(&known);
+        let before = network.log_text().await;
+        let mut wrong = Vec::new();
+        for (which, changes, field, said) in slips() {
+            let (method, path, body) = writes.iter().find(|(_, path, _)| path.ends_with(which)).unwrap();
+            let reply = write(network, method, &known.path(path), &with(body, &changes)).await;
+            let detail = reply.json["detail"].as_str().unwrap_or_default();
+            if reply.status != 422 || reply.json["field"] != field || !detail.contains(said) {
+                wrong
+                    .push(format!("{which} {changes}\n  expected `{field}` and `{said}`\n  got {} {}", reply.status, reply.json));
+            }
         }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(network.log_text().await, before, "nothing was recorded");
-    // Each body that was spoilt is taken when it is not.
-    for (method, path, body) in &writes {
-        // What would make a later one untrue is left out.
-        if !["/cancellation", "/miss"].iter().any(|end| path.ends_with(end)) {
-            write(&network, method, &known.path(path), body).await.ok();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert_eq!(network.log_text().await, before, "nothing was recorded");
+        // Each body that was spoilt is taken when it is not.
+        for (method, path, body) in &writes {
+            // What would make a later one untrue is left out.
+            if !["/cancellation", "/miss"].iter().any(|end| path.ends_with(end)) {
+                write(network, method, &known.path(path), body).await.ok();
+            }
         }
-    }
-    network.stop().await;
+    })
+    .await;
+}
+
+/// A cursor of a worklist that no page gave.
+fn cursor(due_from: &str, purpose: &str) -> String {
+    let nil = uuid::Uuid::nil();
+    hex::encode(format!("{{\"due_from\":\"{due_from}\",\"patient\":\"{nil}\",\"purpose\":\"{purpose}\",\"about\":\"{nil}\"}}"))
 }
 
 fn with_key(mut request: Request<Full<Bytes>>, key: Option<&str>) -> Request<Full<Bytes>> {
@@ -269,82 +277,94 @@ fn with_key(mut request: Request<Full<Bytes>>, key: Option<&str>) -> Request<Ful
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_writing_endpoint_takes_what_is_no_command() {
-    let network = Network::start().await;
-    let known = Known::set_up(&network).await;
-    let analyst = network.token(&["analyst", "regulator"], None).await;
-    let nobody = uuid::Uuid::from_u128(1).to_string();
-    let before = network.log_text().await;
-    for (method, template, body) in &writes(&known) {
-        let path = known.path(template);
-        let request = || network.request(method, &path, &network.manager, Some(body));
-        network.send(with_key(request(), None)).await.refused(400, "malformed");
-        network.send(with_key(request(), Some("two words"))).await.refused(400, "malformed");
-        let raw = |bytes: Vec<u8>| {
-            let mut raw = request();
-            *raw.body_mut() = Full::from(bytes);
-            raw
-        };
-        network.send(raw(b"{".to_vec())).await.refused(400, "malformed");
-        network.send(raw(b"{\"a\": \"\xff\"}".to_vec())).await.refused(400, "malformed");
-        network.send(raw(format!("{body}{body}").into_bytes())).await.refused(400, "malformed");
-        for no_object in ["[]", " [1]", "null", "7", "\"text\""] {
-            network.send(raw(no_object.into())).await.refused(400, "malformed");
+    Network::on_both(async |network| {
+        let known = Known::set_up(network).await;
+        let analyst = network.token(&["analyst", "regulator"], None).await;
+        let nobody = uuid::Uuid::from_u128(1).to_string();
+        let before = network.log_text().await;
+        for (method, template, body) in &writes(&known) {
+            let path = known.path(template);
+            let request = || network.request(method, &path, &network.manager, Some(body));
+            network.send(with_key(request(), None)).await.refused(400, "malformed");
+            network.send(with_key(request(), Some("two words"))).await.refused(400, "malformed");
+            let raw = |bytes: Vec<u8>| {
+                let mut raw = request();
+                *raw.body_mut() = Full::from(bytes);
+                raw
+            };
+            network.send(raw(b"{".to_vec())).await.refused(400, "malformed");
+            network.send(raw(b"{\"a\": \"\xff\"}".to_vec())).await.refused(400, "malformed");
+            network.send(raw(format!("{body}{body}").into_bytes())).await.refused(400, "malformed");
+            for no_object in ["[]", " [1]", "null", "7", "\"text\""] {
+                network.send(raw(no_object.into())).await.refused(400, "malformed");
+            }
+            network.send(raw(vec![b' '; 1024 * 1024])).await.refused(413, "too_large");
+            let unknown = write(network, method, &path, &with(body, &json!({"colour": "red"}))).await.refused(422, "untrue");
+            assert_eq!(unknown["field"], "colour", "{path}");
+            let mut kind = request();
+            kind.headers_mut().insert("Content-Type", "text/plain".parse().unwrap());
+            network.send(kind).await.refused(415, "unsupported_media_type");
+            let mut stranger = request();
+            stranger.headers_mut().insert("Authorization", "Bearer tact_0".parse().unwrap());
+            network.send(stranger).await.refused(401, "unauthenticated");
+            network.send(network.request(method, &path, &analyst, Some(body))).await.refused(403, "forbidden");
+            if template.contains("{p}") {
+                let path = path.replace(&known.patient, &nobody);
+                write(network, method, &path, body).await.refused(404, "not_found");
+                let path = path.replace(&nobody, "17");
+                write(network, method, &path, body).await.refused(400, "malformed");
+            }
         }
-        network.send(raw(vec![b' '; 1024 * 1024])).await.refused(413, "too_large");
-        let unknown = write(&network, method, &path, &with(body, &json!({"colour": "red"}))).await.refused(422, "untrue");
-        assert_eq!(unknown["field"], "colour", "{path}");
-        let mut kind = request();
-        kind.headers_mut().insert("Content-Type", "text/plain".parse().unwrap());
-        network.send(kind).await.refused(415, "unsupported_media_type");
-        let mut stranger = request();
-        stranger.headers_mut().insert("Authorization", "Bearer tact_0".parse().unwrap());
-        network.send(stranger).await.refused(401, "unauthenticated");
-        network.send(network.request(method, &path, &analyst, Some(body))).await.refused(403, "forbidden");
-        if template.contains("{p}") {
-            let path = path.replace(&known.patient, &nobody);
-            write(&network, method, &path, body).await.refused(404, "not_found");
-            let path = path.replace(&nobody, "17");
-            write(&network, method, &path, body).await.refused(400, "malformed");
-        }
-    }
-    assert_eq!(network.log_text().await, before, "nothing was recorded");
+        assert_eq!(network.log_text().await, before, "nothing was recorded");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_reading_endpoint_says_what_it_cannot_take() {
-    let network = Network::start().await;
-    let known = Known::set_up(&network).await;
-    let p = &known.patient;
-    let patient = |path: &str| format!("/v1/patients/{p}/{path}");
-    for (path, status, said) in [
-        (patient("consents").replace(p.as_str(), "17"), 400, "UUID"),
-        (patient("consents").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
-        (patient("appointments").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
-        (patient("referrals").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
-        ("/v1/feedback?from=2026-13".to_owned(), 400, "`2026-13` is not a month"),
-        ("/v1/feedback?from=2026-03&until=2026-02".to_owned(), 400, "after `until`"),
-        ("/v1/feedback?branch=nort".to_owned(), 422, "did you mean `north`"),
-        ("/v1/feedback?clinician=no".to_owned(), 400, "`clinician`"),
-        ("/v1/feedback?colour=red".to_owned(), 400, "colour"),
-        ("/v1/feedback/others?at_least=soon".to_owned(), 400, "not a position"),
-        ("/v1/feedback/others?at_least=999999".to_owned(), 503, "ask again"),
-        ("/v1/referrers".to_owned(), 400, "branch"),
-        ("/v1/referrers?branch=north&limit=0".to_owned(), 400, "from 1 to 500"),
-        ("/v1/referrers?branch=north&after=x".to_owned(), 400, "`after`"),
-        ("/v1/branches/North%20Branch".to_owned(), 400, "a-z"),
-        ("/v1/providers?latitude=55".to_owned(), 400, "`longitude` is missing"),
-        ("/v1/providers?longitude=55".to_owned(), 400, "`latitude` is missing"),
-        ("/v1/providers?latitude=91&longitude=0".to_owned(), 422, "from -90 to 90"),
-        ("/v1/providers?latitude=NaN&longitude=0".to_owned(), 422, "from -90 to 90"),
-        ("/v1/providers?latitude=x&longitude=0".to_owned(), 400, "`latitude`"),
-        ("/v1/providers?limit=101".to_owned(), 400, "from 1 to 100"),
-        ("/v1/providers?need=X-Ray".to_owned(), 400, "`need`"),
-        ("/v1/providers?open_at=2026-03-02T12:00:00+03:00".to_owned(), 400, "%2B"),
-        ("/v1/clinicians/17/departure".to_owned(), 400, "UUID"),
-        ("/v1/policies/none".to_owned(), 404, "no policy of the version"),
-    ] {
-        let reply = network.get(&path).await;
-        assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.json);
-        assert!(reply.json["detail"].as_str().is_some_and(|detail| detail.contains(said)), "{path}: {}", reply.json);
-    }
+    Network::on_both(async |network| {
+        let known = Known::set_up(network).await;
+        let p = &known.patient;
+        let patient = |path: &str| format!("/v1/patients/{p}/{path}");
+        for (path, status, said) in [
+            (patient("consents").replace(p.as_str(), "17"), 400, "UUID"),
+            (patient("consents").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
+            (patient("appointments").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
+            (patient("referrals").replace(p.as_str(), "00000000-0000-4000-8000-000000000001"), 404, "no patient"),
+            ("/v1/feedback?from=2026-13".to_owned(), 400, "`2026-13` is not a month"),
+            ("/v1/feedback?from=2026-03&until=2026-02".to_owned(), 400, "after `until`"),
+            ("/v1/feedback?branch=nort".to_owned(), 422, "did you mean `north`"),
+            ("/v1/feedback?clinician=no".to_owned(), 400, "`clinician`"),
+            ("/v1/feedback?colour=red".to_owned(), 400, "colour"),
+            ("/v1/feedback/others?at_least=soon".to_owned(), 400, "not a position"),
+            ("/v1/feedback/others?at_least=999999".to_owned(), 503, "ask again"),
+            ("/v1/referrers".to_owned(), 400, "branch"),
+            ("/v1/referrers?branch=north&limit=0".to_owned(), 400, "from 1 to 500"),
+            ("/v1/referrers?branch=north&after=x".to_owned(), 400, "`after`"),
+            ("/v1/branches/North%20Branch".to_owned(), 400, "a-z"),
+            ("/v1/providers?latitude=55".to_owned(), 400, "`longitude` is missing"),
+            ("/v1/providers?longitude=55".to_owned(), 400, "`latitude` is missing"),
+            ("/v1/providers?latitude=91&longitude=0".to_owned(), 422, "from -90 to 90"),
+            ("/v1/providers?latitude=NaN&longitude=0".to_owned(), 422, "from -90 to 90"),
+            ("/v1/providers?latitude=x&longitude=0".to_owned(), 400, "`latitude`"),
+            ("/v1/providers?limit=101".to_owned(), 400, "from 1 to 100"),
+            ("/v1/providers?need=X-Ray".to_owned(), 400, "`need`"),
+            ("/v1/providers?open_at=2026-03-02T12:00:00+03:00".to_owned(), 400, "%2B"),
+            ("/v1/clinicians/17/departure".to_owned(), 400, "UUID"),
+            ("/v1/patients?system=crm&value=a%00b".to_owned(), 422, "control character"),
+            ("/v1/patients?text=ab%00c".to_owned(), 422, "control character"),
+            ("/v1/patients?system=crm".to_owned(), 422, "name either"),
+            ("/v1/figures?from=2026-03&until=2026-04&at_least=18446744073709551615".to_owned(), 503, "ask again"),
+            ("/v1/alarms?at_least=soon".to_owned(), 400, "not a position"),
+            ("/v1/branches/north/worklist?after=7b7d".to_owned(), 422, "not the `next` of a page"),
+            (format!("/v1/branches/north/worklist?after={}", cursor("2026-03-02T09:00:00Z", "a\\u0000b")), 422, "not the `next`"),
+            (format!("/v1/branches/north/worklist?after={}", cursor("+262000-01-01T00:00:00Z", "")), 422, "not the `next`"),
+            ("/v1/policies/none".to_owned(), 404, "no policy of the version"),
+        ] {
+            let reply = network.get(&path).await;
+            assert_eq!(reply.status.as_u16(), status, "{path}: {}", reply.json);
+            assert!(reply.json["detail"].as_str().is_some_and(|detail| detail.contains(said)), "{path}: {}", reply.json);
+        }
+    })
+    .await;
 }

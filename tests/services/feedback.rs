@@ -37,6 +37,18 @@ async fn what_referrers_say_is_never_mixed_with_what_others_say() {
             "strengths": [{"theme": "explanations", "times": 1}], "weaknesses": [{"theme": "cold_rooms", "times": 1}],
         }])
     );
+    // The position may be named in a header as well; the parameter goes before it.
+    let by_header = async |path: &str, position: &str| {
+        let mut request = network.request(&hyper::Method::GET, path, &network.manager, None);
+        request.headers_mut().insert("Tact-At-Least", position.parse().unwrap());
+        network.send(request).await
+    };
+    assert_eq!(by_header("/v1/feedback?from=2026-02&until=2026-03", position).await.ok(), said);
+    by_header("/v1/feedback", "soon").await.refused(400, "malformed");
+    by_header(&format!("/v1/feedback?at_least={position}"), "soon").await.ok();
+    let late = by_header("/v1/feedback", "999999").await;
+    assert_eq!(late.headers["retry-after"], "1");
+    late.refused(503, "not_yet");
     let others = network.get(&format!("/v1/feedback/others?from=2026-02&until=2026-03&at_least={position}")).await.ok();
     assert_eq!(others["of"], "others");
     assert_eq!((&others["total"]["given"], &others["total"]["average"]), (&json!(3), &json!(4.33)));

@@ -25,6 +25,7 @@ pub(crate) struct Appointments {
 
 /// One appointment.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AppointmentEntry)]
 pub(crate) struct Entry {
     appointment: Uuid,
     #[schema(value_type = String)]

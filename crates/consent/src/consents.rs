@@ -11,8 +11,6 @@ use tact_service::{Answer, App, Path, Permission, Problem, Receipt, Write, field
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::purposes::published;
-
 /// The consent.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,7 +60,7 @@ pub(crate) async fn grant(
     let body = &write.body;
     fields::some_distinct("channels", &body.channels)?;
     let method = fields::word("evidence.method", &body.evidence.method)?;
-    published(&app, &body.purpose).await?;
+    app.published_purpose(&body.purpose).await?;
     let event = Event::ConsentGranted(ConsentGranted {
         purpose: body.purpose.clone(),
         channels: body.channels.clone(),

@@ -5,7 +5,6 @@
 mod consents;
 mod overview;
 mod preferences;
-mod purposes;
 mod withdrawals;
 
 use std::sync::Arc;

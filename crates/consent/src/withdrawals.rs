@@ -11,8 +11,6 @@ use tact_service::{Answer, App, Path, Permission, Problem, Receipt, Write, field
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::purposes::published;
-
 /// The withdrawal.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +49,7 @@ pub(crate) async fn withdraw(
     }
     // A slip of the pen must not pass for a withdrawal: recorded under a word that nobody uses, it would hold for nothing.
     if let Some(purpose) = &body.purpose {
-        published(&app, purpose).await?;
+        app.published_purpose(purpose).await?;
     }
     let event = Event::ConsentWithdrawn(ConsentWithdrawn { purpose: body.purpose.clone(), channels: body.channels.clone() });
     let command = write.command(patient, body.time, None);

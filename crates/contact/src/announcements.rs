@@ -45,7 +45,7 @@ pub(crate) async fn announce(
 ) -> Result<Answer<Receipt>, Problem> {
     write.caller.may(Permission::Contact)?;
     let body = &write.body;
-    app.known_purpose(&body.purpose).await?;
+    app.published_purpose(&body.purpose).await?;
     let window = Window { from: to_millis(body.window.from), until: to_millis(body.window.until) };
     let event = Event::Announced(Announced { purpose: body.purpose.clone(), window, about: body.about });
     let command = write.command(patient, body.time, None);

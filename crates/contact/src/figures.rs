@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tact_read_models::contacts::{self, ContactCount, PermitCount, RefusalCount};
 use tact_read_models::patients::{self, PatientCount};
 use tact_read_models::set_aside::{self, SetAsideRow};
 use tact_service::app::database;
+use tact_service::request::at_least;
 use tact_service::{App, Caller, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,6 +22,8 @@ pub(crate) struct Months {
     from: String,
     /// The first month behind it.
     until: String,
+    /// A position that the figures must have come to.
+    at_least: Option<String>,
 }
 
 /// The figures; a caller who acts for some branches sees those only.
@@ -59,10 +63,12 @@ pub(crate) async fn figures(
     State(app): State<Arc<App>>,
     caller: Caller,
     Query(months): Query<Months>,
+    headers: HeaderMap,
 ) -> Result<Json<Figures>, Problem> {
     caller.may(Permission::SeeFigures)?;
     month("from", &months.from)?;
     month("until", &months.until)?;
+    app.caught_up(at_least(months.at_least.as_deref(), &headers)?).await?;
     let db = app.read.db();
     let (from, until) = (months.from.as_str(), months.until.as_str());
     let seen = |branch: &str| caller.covers_all() || branch.parse().is_ok_and(|branch| caller.covers(&branch));
@@ -78,9 +84,19 @@ pub(crate) async fn figures(
     Ok(Json(Figures { position: checkpoint.position.to_string(), contacts, permits, refusals, patients }))
 }
 
+/// From which moment on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Moment {
+    /// A position that the list must have come to.
+    at_least: Option<String>,
+}
+
 /// What a person must look at.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Alarms {
+    /// Up to which position of the log it is true.
+    position: String,
     /// Streams set aside: one of their events cannot be read. Such a patient gets no permits.
     #[schema(value_type = Vec<Object>)]
     set_aside: Vec<SetAsideRow>,
@@ -89,10 +105,18 @@ pub(crate) struct Alarms {
 /// Show what an operator must look at
 #[utoipa::path(
     get, path = "/v1/alarms", tag = "contact",
+    params(Moment),
     responses((status = 200, description = "What was asked for", body = Alarms), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn alarms(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Alarms>, Problem> {
+pub(crate) async fn alarms(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(moment): Query<Moment>,
+    headers: HeaderMap,
+) -> Result<Json<Alarms>, Problem> {
     caller.may(Permission::Operate)?;
+    app.caught_up(at_least(moment.at_least.as_deref(), &headers)?).await?;
+    let checkpoint = app.read.checkpoint().await.map_err(database)?;
     let set_aside = set_aside::list(&app.read.db()).await.map_err(database)?;
-    Ok(Json(Alarms { set_aside }))
+    Ok(Json(Alarms { position: checkpoint.position.to_string(), set_aside }))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::agenda::suggest;
 use tact_domain::patient::decide::Reason;
@@ -64,6 +64,7 @@ enum View {
 
 /// A contact that is owed.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorklistEntry)]
 pub(crate) struct Entry {
     patient: Uuid,
     /// The patient's name, for callers who may see it.
@@ -247,6 +248,10 @@ fn write_cursor(cursor: &Cursor) -> Result<String, Problem> {
 }
 
 fn read_cursor(text: &str) -> Result<Cursor, Problem> {
-    let read = hex::decode(text).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    read.ok_or_else(|| Problem::field("after", "is not the `next` of a page"))
+    let read = hex::decode(text).ok().and_then(|json| serde_json::from_slice::<Cursor>(&json).ok());
+    // Made by somebody else, it may say what no database can look up.
+    let fits = |cursor: &Cursor| {
+        (cursor.purpose.is_empty() || cursor.purpose.parse::<Purpose>().is_ok()) && (1900..2300).contains(&cursor.due_from.year())
+    };
+    read.filter(fits).ok_or_else(|| Problem::field("after", "is not the `next` of a page"))
 }

@@ -84,8 +84,8 @@ fn sort(code: &str) -> Sort {
     match code {
         // Serialization failure, deadlock, lock not available; SQLITE_BUSY and SQLITE_LOCKED with their extended codes.
         "40001" | "40P01" | "55P03" | "5" | "261" | "517" | "773" | "6" | "262" | "518" => Sort::Busy,
-        // Disk full; SQLITE_FULL.
-        "53100" | "13" => Sort::Full,
+        // Disk full; SQLITE_FULL, and SQLITE_IOERR_SHMSIZE, which is what a full disk makes of opening.
+        "53100" | "13" | "4874" => Sort::Full,
         // Too many connections, shutting down, starting up.
         "53300" | "57P01" | "57P02" | "57P03" => Sort::Away,
         _ if code.len() == 5 && code.starts_with("08") => Sort::Away,

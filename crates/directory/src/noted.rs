@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 /// What was noted, and where.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NotedEntry)]
 pub(crate) struct Entry {
     /// The event's id.
     event: Uuid,

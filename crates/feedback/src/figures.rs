@@ -41,6 +41,7 @@ pub(crate) struct Which {
 
 /// What was said.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FeedbackFigures)]
 pub(crate) struct Figures {
     /// Whose feedback this is: `referrers` or `others`.
     of: &'static str,

@@ -1,7 +1,8 @@
 //! Personal data as callers send it, and what is wrong with it.
 
 use chrono::NaiveDate;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 use tact_domain::Time;
 use tact_personal::Details;
@@ -27,9 +28,15 @@ pub(crate) struct PersonDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
     /// The date of birth.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "day")]
     #[schema(value_type = Option<String>, format = Date)]
     pub(crate) birth_date: Option<NaiveDate>,
+}
+
+/// A day. What was sent in its place is not repeated: it is personal.
+fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| D::Error::custom("it is not a day of the calendar; write it as `1984-05-17`"))
 }
 
 /// An id that the patient has in another system.
@@ -79,7 +86,7 @@ impl PersonDetails {
         if let Some(born) = self.birth_date {
             let (first, last) = (NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default(), now.date_naive());
             if born < first || born > last {
-                return Err(Problem::field("person.birth_date", format!("{born} is not between {first} and today")));
+                return Err(Problem::field("person.birth_date", format!("it is not between {first} and today")));
             }
         }
         Ok(Details {

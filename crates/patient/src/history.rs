@@ -2,6 +2,7 @@
 //!
 //! Read from the log itself: it is what a regulator would be shown, and nothing that was derived from it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,6 +16,7 @@ use tact_domain::patient::events::Event;
 use tact_domain::patient::{self, Untrue};
 use tact_domain::{Branch, Channel, Purpose, Recorded};
 use tact_event_log::{Freshness, Position, StreamId};
+use tact_service::app::database;
 use tact_service::{App, Caller, Path, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -52,6 +54,9 @@ pub(crate) struct Step {
     /// What it says. Of another branch's contacts and permits, purpose and channel only.
     #[schema(value_type = Object)]
     data: Value,
+    /// For callers who may see who a patient is: the note, the reason or the feedback in words, unless it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<String>,
     /// The version of the policy in force when it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
@@ -101,6 +106,7 @@ pub(crate) async fn history(
     if stored.is_empty() {
         return Err(Untrue::UnknownPatient.into());
     }
+    let mut words = words(&app, &caller, id).await?;
     let policies = app.control.policies();
     let first_policy = policies.first_effect();
     let mut state = patient::State::default();
@@ -149,12 +155,36 @@ pub(crate) async fn history(
                 .then(|| envelope.actor.to_string()),
             branch: envelope.branch.clone().filter(|branch| caller.covers(branch)),
             data: data(event, elsewhere, &caller)?,
+            words: text_of(event)
+                .filter(|_| !elsewhere && envelope.branch.as_ref().is_none_or(|branch| caller.covers(branch)))
+                .and_then(|text| words.remove(&text)),
             policy: policies.in_force(envelope.recorded_at).map(|p| p.event.version.to_string()),
             consent: asked.map(|(purpose, channel)| standing(consent(&state, purpose, channel, envelope.time))),
             breach,
         });
     }
     Ok(Json(History { patient: id, events, next, unreadable }))
+}
+
+/// Every text about a patient by its id, and about those who were merged into them; none for callers who may not see who anybody is.
+async fn words(app: &App, caller: &Caller, patient: Uuid) -> Result<HashMap<Uuid, String>, Problem> {
+    let mut words = HashMap::new();
+    if caller.has(Permission::SeePerson) {
+        for id in app.selves(patient).await? {
+            words.extend(app.personal.notes(id).await.map_err(database)?);
+        }
+    }
+    Ok(words)
+}
+
+/// The id of the text that an event refers to.
+fn text_of(event: &Event) -> Option<Uuid> {
+    match event {
+        Event::Made(e) => e.note,
+        Event::Permitted(e) => e.reason,
+        Event::FeedbackGiven(e) => e.text,
+        _ => None,
+    }
 }
 
 fn subject_of(event: &Event) -> Option<(&Purpose, Channel)> {

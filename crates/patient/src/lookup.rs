@@ -29,6 +29,7 @@ pub(crate) struct Wanted {
 
 /// Those who were found.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PatientsFound)]
 pub(crate) struct Found {
     #[schema(value_type = Vec<Object>)]
     patients: Vec<Person>,
@@ -55,6 +56,8 @@ pub(crate) async fn lookup(
     }
     let (patients, whole) = match (&wanted.system, &wanted.value, &wanted.text) {
         (Some(system), Some(value), None) => {
+            text("system", system, 100)?;
+            text("value", value, 200)?;
             let found = app.personal.by_external_id(system, value).await.map_err(database)?;
             let person = match found {
                 Some(patient) => app.personal.person(patient).await.map_err(database)?,

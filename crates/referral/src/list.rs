@@ -25,6 +25,7 @@ pub(crate) struct Referrals {
 
 /// One care referral.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReferralEntry)]
 pub(crate) struct Entry {
     referral: Uuid,
     /// The service that is needed.

@@ -58,6 +58,19 @@ pub fn read_policy(path: &Path) -> Result<Policy, ReadError> {
     policy::text::parse_bytes(&bytes, &version).map_err(|mistakes| ReadError::Text { path: path.to_owned(), mistakes })
 }
 
+/// Reads a policy's text from a file, as it is to be published: one that is a policy, without a byte order mark.
+///
+/// # Errors
+/// [`ReadError`] if the file cannot be opened or is not a policy.
+pub fn read_policy_text(path: &Path) -> Result<String, ReadError> {
+    let unfit = |mistakes| ReadError::Text { path: path.to_owned(), mistakes };
+    let bytes = open(path)?;
+    let text = toml_text::utf8(&bytes).map_err(|mistake| unfit(vec![mistake]))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    policy::text::parse(text, "").map_err(unfit)?;
+    Ok(text.to_owned())
+}
+
 /// Reads a scenario and tells its story.
 ///
 /// # Errors

@@ -10,7 +10,10 @@ use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use smol_str::SmolStr;
-use tact_domain::control::BranchListed;
+use tact_database::DbError;
+use tact_domain::control::{BranchListed, Policies};
+use tact_domain::patient::Untrue;
+use tact_domain::patient::state::Standing;
 use tact_domain::{Branch, Purpose, Recorded};
 use tact_event_log::Position;
 use tact_personal::{Personal, Put};
@@ -24,7 +27,7 @@ use crate::control::{Control, in_force};
 use crate::ids::IdKey;
 use crate::problem::Problem;
 use crate::request::writes;
-use crate::transact::{Done, Failure, Transactor};
+use crate::transact::{Done, Failure, Patient, Transactor};
 
 /// What the services of one process share.
 #[derive(Debug)]
@@ -75,7 +78,8 @@ impl App {
     /// [`Problem::not_yet`] if they have not.
     pub async fn caught_up(&self, position: Option<Position>) -> Result<(), Problem> {
         let Some(position) = position else { return Ok(()) };
-        let wanted = position.to_stored().cast_signed();
+        // Beyond what a database can hold lies no position that ever comes.
+        let wanted = i64::try_from(position.to_stored()).unwrap_or(i64::MAX);
         let seen = self.read.wait_for(wanted, std::time::Duration::from_secs(5)).await.map_err(database)?;
         if seen.position >= wanted {
             return Ok(());
@@ -90,9 +94,14 @@ impl App {
     /// Keeps a text with the personal data and gives the id by which an event refers to it.
     ///
     /// # Errors
-    /// A problem that names the field, if the text is empty, too long or holds characters that no text has.
+    /// A problem that names the field, if the text is empty, too long or holds characters that no text has; or if nobody knows the patient.
     pub async fn note(&self, id: Uuid, patient: Uuid, field: &'static str, words: &str) -> Result<Uuid, Problem> {
         text(field, words, MAX_NOTE)?;
+        // Nobody would ever erase what is kept of somebody who does not exist.
+        let unknown = |patient: &Patient| patient.state.standing == Standing::Unknown && patient.set_aside().is_none();
+        if unknown(&*self.transactor.patient(patient).await?) && unknown(&*self.transactor.patient_now(patient).await?) {
+            return Err(Untrue::UnknownPatient.into());
+        }
         match self.personal.put_note(id, patient, words).await.map_err(database)? {
             Put::Done => Ok(id),
             Put::Other => Err(Failure::KeyReused.into()),
@@ -111,6 +120,27 @@ impl App {
         let near = tact_domain::nearest_word(purpose.as_str(), policy.purposes.keys().map(Purpose::as_str));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         Err(Problem::field("purpose", format!("policy {} does not know `{purpose}`{hint}", policy.version)))
+    }
+
+    /// Whether a purpose is one that a published policy names, in force or not: what a patient said or was told may be entered late, or
+    /// concern a purpose that has been dropped since.
+    ///
+    /// # Errors
+    /// A problem that names the purpose and the nearest one, if no published policy knows it.
+    pub async fn published_purpose(&self, purpose: &Purpose) -> Result<(), Problem> {
+        let knows = |policies: &Policies| policies.all().iter().any(|one| one.policy.purposes.contains_key(purpose));
+        if knows(&self.control.policies()) {
+            return Ok(());
+        }
+        self.control.refresh().await?;
+        let policies = self.control.policies();
+        if knows(&policies) {
+            return Ok(());
+        }
+        let words = policies.all().iter().flat_map(|published| published.policy.purposes.keys()).map(Purpose::as_str);
+        let near = tact_domain::nearest_word(purpose.as_str(), words);
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Problem::field("purpose", format!("no published policy knows `{purpose}`{hint}")))
     }
 
     /// # Errors
@@ -148,10 +178,19 @@ pub fn text(field: &'static str, words: &str, longest: usize) -> Result<(), Prob
     Ok(())
 }
 
-/// A database that cannot be asked.
-pub fn database(error: impl std::fmt::Display) -> Problem {
-    tracing::error!(%error, "a database cannot be asked");
-    Problem::unavailable("a database cannot be asked; nothing was recorded, ask again").retry_after(2)
+/// A database that could not do what was asked.
+pub fn database(error: DbError) -> Problem {
+    match error {
+        DbError::Full(_) => {
+            tracing::error!(%error, "a database has no room");
+            Problem::no_room("a database has no room; the operator must make some, then ask again with the same Idempotency-Key")
+        }
+        error if error.is_passing() => {
+            tracing::error!(%error, "a database cannot be asked");
+            Problem::unavailable("a database cannot be asked; nothing was recorded, ask again").retry_after(2)
+        }
+        error => Problem::hidden(error),
+    }
 }
 
 /// The answer to a command: what was recorded, where, and what it created.
@@ -245,4 +284,23 @@ async fn every_answer(State(app): State<Arc<App>>, request: Request, next: Next)
         response.headers_mut().insert(CLOCK_SET, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_room_is_said_and_one_that_is_away_is_something_else() {
+        let kinds = [
+            (DbError::Full("disk full".to_owned()), 507, "no_room"),
+            (DbError::Unavailable("refused".to_owned()), 503, "unavailable"),
+            (DbError::Busy("locked".to_owned()), 503, "unavailable"),
+            (DbError::RebuildRunning("read"), 500, "internal"),
+        ];
+        for (error, status, kind) in kinds {
+            let problem = database(error);
+            assert_eq!((problem.status().as_u16(), problem.kind()), (status, kind));
+        }
+    }
 }

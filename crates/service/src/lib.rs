@@ -4,6 +4,7 @@ pub mod access;
 pub mod app;
 pub mod clock;
 pub mod control;
+pub mod document;
 pub mod fields;
 pub mod ids;
 pub mod known;

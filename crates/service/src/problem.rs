@@ -7,9 +7,28 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tact_domain::patient::Untrue;
 use tact_event_log::LogError;
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use crate::transact::Failure;
+
+/// A kind of problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name, the last part of its `type`.
+    pub name: &'static str,
+    /// The status that it is answered with.
+    pub status: StatusCode,
+    /// The kind in words.
+    pub title: &'static str,
+    /// A detail that it may have.
+    pub example: &'static str,
+}
+
+impl Kind {
+    /// Its `type`.
+    pub fn urn(&self) -> String {
+        format!("urn:tact:problem:{}", self.name)
+    }
+}
 
 /// A problem as the caller sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,55 +41,74 @@ pub struct Problem {
 }
 
 macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident = $status:ident $kind:literal $title:literal,)+) => {
+    ($($(#[$doc:meta])* $name:ident = $status:ident $kind:literal $title:literal: $example:literal,)+) => {
         impl Problem {
             $($(#[$doc])* pub fn $name(detail: impl Into<String>) -> Self {
                 Self { status: StatusCode::$status, kind: $kind, detail: detail.into(), more: Map::new(), retry_after: None }
             })+
 
             /// Every kind of problem with its status and title.
-            pub const KINDS: &'static [(&'static str, StatusCode, &'static str)] = &[$(($kind, StatusCode::$status, $title),)+];
+            pub const KINDS: &'static [Kind] =
+                &[$(Kind { name: $kind, status: StatusCode::$status, title: $title, example: $example },)+];
         }
     };
 }
 
 problems! {
     /// The request is not of the form that it must have.
-    malformed = BAD_REQUEST "malformed" "The request cannot be read",
+    malformed = BAD_REQUEST "malformed" "The request cannot be read":
+        "query: unknown field `purpse`, expected `purpose`",
     /// What the request says cannot be true.
-    untrue = UNPROCESSABLE_ENTITY "untrue" "What the request says cannot be true",
+    untrue = UNPROCESSABLE_ENTITY "untrue" "What the request says cannot be true":
+        "`branch`: no branch has the code `nrth`; did you mean `north`?",
     /// The `Idempotency-Key` was used for another command.
-    key_reused = UNPROCESSABLE_ENTITY "key_reused" "The idempotency key was used for another command",
+    key_reused = UNPROCESSABLE_ENTITY "key_reused" "The idempotency key was used for another command":
+        "this Idempotency-Key was used for another command; use a new key for every command",
     /// No, or no valid, bearer token.
-    unauthenticated = UNAUTHORIZED "unauthenticated" "Who is asking is not known",
+    unauthenticated = UNAUTHORIZED "unauthenticated" "Who is asking is not known":
+        "the token is not known, has expired or was revoked",
     /// The token's roles or branches do not reach so far.
-    forbidden = FORBIDDEN "forbidden" "The caller may not do this",
+    forbidden = FORBIDDEN "forbidden" "The caller may not do this":
+        "branch `north` is not in this caller's scope",
     /// There is nothing by this name.
-    not_found = NOT_FOUND "not_found" "There is nothing here",
+    not_found = NOT_FOUND "not_found" "There is nothing here":
+        "no patient has this id",
     /// The route exists, but not with this method.
-    method_not_allowed = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here",
+    method_not_allowed = METHOD_NOT_ALLOWED "method_not_allowed" "The method is not allowed here":
+        "the routes and their methods are in /openapi.json",
     /// It contradicts what is there.
-    conflict = CONFLICT "conflict" "It contradicts what is there",
+    conflict = CONFLICT "conflict" "It contradicts what is there":
+        "this id of another system belongs to a patient who is known already",
     /// The body is too large.
-    too_large = PAYLOAD_TOO_LARGE "too_large" "The request is too large",
+    too_large = PAYLOAD_TOO_LARGE "too_large" "The request is too large":
+        "the body has more than 262144 bytes; no command is that long",
     /// The body did not come in time.
-    too_slow = REQUEST_TIMEOUT "too_slow" "The request did not come in time",
+    too_slow = REQUEST_TIMEOUT "too_slow" "The request did not come in time":
+        "the body did not come within 10 s; nothing was recorded",
     /// The body is not JSON by its content type.
-    unsupported = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not supported",
+    unsupported = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not supported":
+        "the body is `text/plain`; send JSON with the header `Content-Type: application/json`",
     /// An event of the patient cannot be read.
-    set_aside = SERVICE_UNAVAILABLE "patient_set_aside" "The patient is set aside",
+    set_aside = SERVICE_UNAVAILABLE "patient_set_aside" "The patient is set aside":
+        "an event of this patient cannot be read; no permits are granted until the operator has looked",
     /// No permit can be decided here and now.
-    undecidable = SERVICE_UNAVAILABLE "undecidable" "No permit can be decided here and now",
+    undecidable = SERVICE_UNAVAILABLE "undecidable" "No permit can be decided here and now":
+        "no permit can be decided: no policy is in effect yet",
     /// The read models have not come so far yet.
-    not_yet = SERVICE_UNAVAILABLE "not_yet" "The read models have not come so far yet",
+    not_yet = SERVICE_UNAVAILABLE "not_yet" "The read models have not come so far yet":
+        "the read models have come to position 1040, not to 1042 yet; ask again",
     /// The log or a database cannot be reached.
-    unavailable = SERVICE_UNAVAILABLE "unavailable" "Something that is needed cannot be reached",
+    unavailable = SERVICE_UNAVAILABLE "unavailable" "Something that is needed cannot be reached":
+        "the event log cannot be reached; nothing was recorded, ask again",
     /// It is not known whether the command was carried out.
-    in_doubt = SERVICE_UNAVAILABLE "in_doubt" "It is not known whether the command was carried out",
+    in_doubt = SERVICE_UNAVAILABLE "in_doubt" "It is not known whether the command was carried out":
+        "ask again with the same Idempotency-Key: it is carried out once at most",
     /// There is no room.
-    no_room = INSUFFICIENT_STORAGE "no_room" "There is no room for another event",
+    no_room = INSUFFICIENT_STORAGE "no_room" "There is no room":
+        "nothing was recorded; the operator must make room, then ask again",
     /// A mistake of ours.
-    internal = INTERNAL_SERVER_ERROR "internal" "Something went wrong here",
+    internal = INTERNAL_SERVER_ERROR "internal" "Something went wrong here":
+        "the failure has been logged; asking again with the same Idempotency-Key is safe",
 }
 
 impl Problem {
@@ -113,7 +151,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = Self::KINDS.iter().find(|(kind, ..)| *kind == self.kind).map_or("", |(_, _, title)| title);
+        let title = Self::KINDS.iter().find(|kind| kind.name == self.kind).map_or("", |kind| kind.title);
         let mut body = self.more;
         body.insert("type".into(), json!(format!("urn:tact:problem:{}", self.kind)));
         body.insert("title".into(), json!(title));
@@ -129,59 +167,6 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
-    }
-}
-
-/// What a problem looks like, for the OpenAPI document. Some kinds have further members; each is named in the detail.
-#[derive(utoipa::ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "only its schema is used: the answer itself is put together member by member")]
-struct ProblemSchema {
-    /// `urn:tact:problem:` and the kind.
-    #[schema(rename = "type", example = "urn:tact:problem:untrue")]
-    kind: String,
-    /// The kind in words.
-    title: String,
-    /// The HTTP status, once more.
-    status: u16,
-    /// What is wrong here, and the way out.
-    detail: String,
-    /// The field, parameter or header that it is about, if it is about one.
-    field: Option<String>,
-}
-
-/// Says for every operation of a document what callers must expect of each, whatever it does: what its problems look like. And names it by
-/// its method and path, since the functions behind several are called alike.
-pub fn describe(document: &mut OpenApi) {
-    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-    let problem = |description: &str| {
-        ResponseBuilder::new().description(description).content("application/problem+json", content()).build()
-    };
-    let schema = <ProblemSchema as utoipa::PartialSchema>::schema();
-    document.components.get_or_insert_default().schemas.insert("Problem".to_owned(), schema);
-    for (path, item) in &mut document.paths.paths {
-        let operations = [
-            ("get", &mut item.get),
-            ("put", &mut item.put),
-            ("post", &mut item.post),
-            ("delete", &mut item.delete),
-            ("patch", &mut item.patch),
-        ];
-        for (method, operation) in operations {
-            let Some(operation) = operation else { continue };
-            let name = path.trim_start_matches("/v1").replace('-', "_").replace("/{", "_by_").replace('}', "").replace('/', "_");
-            operation.operation_id = Some(format!("{method}{name}"));
-            let responses = &mut operation.responses.responses;
-            responses.retain(|status, _| status.starts_with('2'));
-            responses.insert(
-                "4XX".to_owned(),
-                problem("The caller can mend it: the request, the right to it, or what it contradicts (RFC 9457).").into(),
-            );
-            responses.insert(
-                "5XX".to_owned(),
-                problem("The caller cannot; whether to ask again, and when, it says (RFC 9457).").into(),
-            );
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A client of Tact's own HTTP API, for the commands of the binary that are clients of a server.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -9,6 +11,43 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+
+use crate::exit::Usage;
+use crate::settings::read_secret;
+
+/// Which server a command asks, and by whose right.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Server {
+    /// Where the server is.
+    #[arg(long, env = "TACT_URL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// A file with the token; or the token itself in the variable TACT_TOKEN.
+    #[arg(long, env = "TACT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl Server {
+    /// A client of it.
+    ///
+    /// # Errors
+    /// [`Usage`] without a token, or for an address that cannot be asked.
+    pub fn client(&self) -> Result<Client> {
+        if !self.url.starts_with("http://") {
+            let problem = format!(
+                "`{}` is no address to ask: this command speaks HTTP without TLS, so run it beside the server, with an address such as \
+                 http://127.0.0.1:8087",
+                self.url
+            );
+            return Err(Usage(problem).into());
+        }
+        let token = match (&self.token_file, std::env::var("TACT_TOKEN")) {
+            (Some(file), _) => read_secret(file).map_err(|error| Usage(format!("{error:#}")))?,
+            (None, Ok(token)) if !token.trim().is_empty() => token.trim().to_owned(),
+            _ => return Err(Usage("set TACT_TOKEN or TACT_TOKEN_FILE; `tact token create` makes a token".to_owned()).into()),
+        };
+        Ok(Client::new(&self.url, &token))
+    }
+}
 
 /// A client with a token. Cheap to clone; connections are kept and shared.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ pub const BUSY: u8 = 6;
 /// Settings that do not go together, in words for whoever set them.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub &'static str);
+pub struct Usage(pub String);
 
 /// The exit code that an error stands for.
 pub fn code(error: &anyhow::Error) -> u8 {

@@ -6,6 +6,7 @@ pub mod exit;
 pub mod import;
 pub mod listener;
 pub mod policy_cli;
+pub mod policy_publish;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;

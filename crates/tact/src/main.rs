@@ -9,7 +9,7 @@ use tact::roles::{self, Role};
 use tact::settings::Given;
 use tact::{demo, exit, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Patient relations that keep to the stated contact policy.
 #[derive(Debug, Parser)]
@@ -17,8 +17,23 @@ use tokio::signal::unix::{SignalKind, signal};
     name = "tact",
     version,
     about,
-    after_help = "Exit codes: 0 done; 1 failed; 2 unreadable input; 3 no event log; 4 no database; \
-    5 newer version or other network; 6 no room."
+    after_help = "\
+Examples:
+  tact demo                                    a sample network, and the page of its morning
+  tact serve                                   a network of your own, kept in ./tact-data
+  tact token create --label Desk --as administrator --branch north
+  tact policy check my-policy.toml
+
+Exit codes:
+  0  done
+  1  a test of a policy failed, or it could not be done; the last line says why
+  2  the command line, a settings file or an input file cannot be read
+  3  the event log cannot be reached
+  4  a database cannot be reached
+  5  what is stored is of a newer version, of another network, or damaged
+  6  another process uses the data folder, or there is no room
+
+-h is short, --help has every setting. Settings come from --config, TACT_... variables and flags, each later one going before."
 )]
 struct Cli {
     #[command(flatten)]
@@ -30,12 +45,20 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Cmd {
     /// Serve, in all roles or some.
+    #[command(after_help = "\
+Examples:
+  tact serve                                   everything in this process, kept in ./tact-data
+  tact serve --listen 0.0.0.0:8080 --data /var/lib/tact
+  tact serve --config tact.toml --role contact,projector
+
+The first start prints an administrator's token on standard output, once. Everything else goes to standard error. Exit codes: tact --help")]
     Serve {
         /// A role; several may be named; without any: all.
         #[arg(long = "role", env = "TACT_ROLE", value_enum, value_delimiter = ',')]
         roles: Vec<Role>,
     },
     /// Make a sample network from a seed, print the page of its morning, and serve it.
+    #[command(after_help = "Examples:\n  tact demo\n  tact demo --seed 7 --patients 500 --exit")]
     Demo(demo::DemoArgs),
     /// Take in what another system has kept.
     #[command(subcommand)]
@@ -50,10 +73,17 @@ enum Cmd {
     #[command(subcommand)]
     Projections(projections_cli::ProjectionsCommand),
     /// Print the OpenAPI 3.1 document of all roles.
+    #[command(after_help = "Example:\n  tact openapi > openapi.json")]
     Openapi,
     /// Show the settings in force, without secrets.
+    #[command(after_help = "Example:\n  tact config --config tact.toml")]
     Config,
     /// Ask a running server whether it is ready; for images without a shell.
+    #[command(after_help = "\
+Example:
+  tact healthcheck --listen 127.0.0.1:8080
+
+Exit codes: 0 it is ready; 1 it is not, or cannot be reached within 5 s")]
     Healthcheck,
 }
 
@@ -91,11 +121,11 @@ fn logging() {
 
 async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Openapi = cli.command {
-        println!("{}", roles::whole_document().to_pretty_json()?);
+        println!("{:#}", roles::whole_document());
         return Ok(ExitCode::SUCCESS);
     }
     if let Cmd::Policy(command) = &cli.command {
-        return Ok(policy_cli::run(command));
+        return Ok(policy_cli::run(command).await);
     }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
@@ -111,22 +141,22 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             return serve(&settings, &roles, clock).await;
         }
         Cmd::Demo(args) => {
-            let made = demo::make(&args, settings.listen).await?;
+            let mut signals = Signals::new()?;
+            let made = tokio::select! {
+                made = demo::make(&args, settings.listen) => made?,
+                code = signals.come() => return Ok(ExitCode::from(u8::try_from(code).unwrap_or(exit::FAILED))),
+            };
             println!("{}", made.page);
             if !args.exit {
                 made.running.app.clock.run();
-                return until_told(made.running).await;
+                return until_told(made.running, signals).await;
             }
             made.running.stop().await;
         }
         Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
-        Cmd::Config => {
-            for (name, value) in settings.shown() {
-                println!("{name} = {value}");
-            }
-        }
+        Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
         Cmd::Openapi | Cmd::Policy(_) => {}
     }
@@ -153,24 +183,50 @@ async fn import_book(
 }
 
 async fn serve(settings: &tact::settings::Settings, roles: &[Role], clock: Clock) -> Result<ExitCode> {
-    let running = roles::start(settings, roles, clock).await?;
+    // From now on, and not only once it serves: whoever stops it in between stops it in order.
+    let mut signals = Signals::new()?;
+    let running = tokio::select! {
+        running = roles::start(settings, roles, clock) => running?,
+        _ = signals.come() => {
+            tracing::info!("stopping before it has started");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     announce(&running);
-    until_told(running).await
+    until_told(running, signals).await
+}
+
+/// The signals that tell a process to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let heard = |kind| signal(kind).context("signals cannot be waited for");
+        Ok(Self { interrupt: heard(SignalKind::interrupt())?, terminate: heard(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one; the exit code of a process that ends by it.
+    async fn come(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.interrupt.recv() => 130,
+            _ = self.terminate.recv() => 143,
+        }
+    }
 }
 
 /// Serves until a signal comes or a part has failed for good.
-async fn until_told(mut running: roles::Running) -> Result<ExitCode> {
-    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+async fn until_told(mut running: roles::Running, mut signals: Signals) -> Result<ExitCode> {
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+        _ = signals.come() => {}
         error = running.failed() => return Err(error),
     }
     tracing::info!("stopping: finishing what is under way; a second signal ends at once");
     tokio::select! {
         () = running.stop() => {}
-        _ = tokio::signal::ctrl_c() => std::process::exit(130),
-        _ = term.recv() => std::process::exit(143),
+        code = signals.come() => std::process::exit(code),
     }
     Ok(ExitCode::SUCCESS)
 }

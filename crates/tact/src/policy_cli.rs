@@ -1,4 +1,4 @@
-//! `tact policy`: a policy is checked, shown, and held against written cases. Needs no log, no database and no server.
+//! `tact policy`: a policy is checked, shown, and held against written cases, which needs no log, no database and no server; and published.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,38 +9,69 @@ use comfy_table::{ContentArrangement, Table};
 use tact_domain::Channel;
 use tact_domain::patient::events::Override;
 use tact_domain::policy::{Policy, PurposeRule, Rule};
-use tact_scenario::{ReadError, read_policy, run_file};
+use tact_scenario::{ReadError, read_policy, read_policy_text, run_file};
 
 use crate::exit;
+use crate::policy_publish::{Publish, publish};
 
 /// What to do with a policy.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Say what is wrong with a policy, with line, column and the nearest known word; if nothing is, show it.
+    #[command(
+        after_help = "Example:\n  tact policy check my-policy.toml\n\nExit codes: 0 no mistakes; 2 mistakes, or no such file."
+    )]
     Check {
         /// The policy's text.
         file: PathBuf,
     },
     /// Show a policy as a table that can be read aloud; without a file, the one that ships with Tact.
+    #[command(after_help = "Examples:\n  tact policy show\n  tact policy show my-policy.toml")]
     Show {
         /// The policy's text.
         file: Option<PathBuf>,
     },
-    /// Tell written cases and say where they come out otherwise. Exits 1 if one does, 2 if a file cannot be read.
+    /// Tell written cases and say where they come out otherwise.
+    #[command(
+        after_help = "Example:\n  tact policy test scenarios/*.toml\n\nExit codes: 0 all come out as written; 1 one does not; 2 a file cannot be read."
+    )]
     Test {
         /// Scenario files.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Publish a policy to a running network.
+    Publish(Publish),
 }
 
 /// Does it.
-pub fn run(command: &PolicyCommand) -> ExitCode {
+pub async fn run(command: &PolicyCommand) -> ExitCode {
     match command {
         PolicyCommand::Check { file } => show(read_policy(file), Some(file)),
         PolicyCommand::Show { file: Some(file) } => show(read_policy(file), None),
         PolicyCommand::Show { file: None } => show(shipped(), None),
         PolicyCommand::Test { files } => test(files),
+        PolicyCommand::Publish(arguments) => published(arguments).await,
+    }
+}
+
+async fn published(arguments: &Publish) -> ExitCode {
+    let text = match read_policy_text(&arguments.file) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    match publish(arguments, &text).await {
+        Ok(done) => {
+            say(done);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            ExitCode::from(exit::code(&error))
+        }
     }
 }
 

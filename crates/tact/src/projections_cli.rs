@@ -7,7 +7,7 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use tact_service::clock::Clock;
 
-use crate::roles::{open, projector};
+use crate::roles::{must_exist, open, projector};
 use crate::settings::Settings;
 
 /// What to do with the read models.
@@ -15,6 +15,7 @@ use crate::settings::Settings;
 pub enum ProjectionsCommand {
     /// Build them from the whole log beside the live ones, and swap. On servers this may run while everything serves; an embedded network must
     /// be stopped first, since its log belongs to one process.
+    #[command(after_help = "Example:\n  tact projections rebuild --data /var/lib/tact")]
     Rebuild,
 }
 
@@ -24,6 +25,7 @@ pub enum ProjectionsCommand {
 /// A log or a database that cannot be opened; the live read models then stay as they were.
 pub async fn run(settings: &Settings, clock: Clock, command: ProjectionsCommand) -> Result<()> {
     let ProjectionsCommand::Rebuild = command;
+    must_exist(settings)?;
     let app = open(settings, clock).await?;
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} events, {per_sec}, {eta} left")?);

@@ -1,5 +1,6 @@
 //! One process, in some or all of its roles: opens the log and the databases, starts what the roles need, and stops it in order.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tact_service::access::{Access, Role as Access_, new_token, token_hash};
 use tact_service::app::serve;
 use tact_service::clock::Clock;
 use tact_service::control::Control;
+use tact_service::document::finished;
 use tact_service::ids::{IdKey, fresh, random};
 use tact_service::transact::{Command, Failure, Transactor};
 use tact_service::{App, Problem};
@@ -137,7 +139,11 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
 async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
     match &settings.storage {
         Storage::Embedded => {
-            std::fs::create_dir_all(&settings.data)
+            // Names and numbers will lie in it: it is nobody else's to read.
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&settings.data)
                 .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
             let log =
                 SqliteLog::open(&settings.data.join("events.db"), &settings.network).context("the event log cannot be opened")?;
@@ -171,6 +177,20 @@ pub fn databases(settings: &Settings) -> Result<Target> {
     }
 }
 
+/// Sees to it that settings which name a data folder name one with a network in it, for commands that make none.
+///
+/// # Errors
+/// If there is none: most likely another folder is meant.
+pub fn must_exist(settings: &Settings) -> Result<()> {
+    if matches!(settings.storage, Storage::Embedded) && !settings.data.join("events.db").exists() {
+        bail!(
+            "there is no network in {}: name its folder with `--data`, or start one there with `tact serve`",
+            settings.data.display()
+        );
+    }
+    Ok(())
+}
+
 /// The network's secret for ids. The embedded mode makes one at its first start; services that share a network must share it.
 fn id_key(settings: &Settings) -> Result<IdKey> {
     let file = match (&settings.id_key_file, &settings.storage) {
@@ -185,7 +205,8 @@ fn id_key(settings: &Settings) -> Result<IdKey> {
         (None, Storage::Servers { .. }) => {
             return Err(Usage(
                 "`id_key_file` must name a file with the network's secret for ids, the same for every service: make one with \
-                 `openssl rand -hex 32`",
+                 `openssl rand -hex 32`"
+                    .to_owned(),
             )
             .into());
         }
@@ -219,11 +240,16 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
     if embedded && roles.len() < Role::value_variants().len() {
         return Err(Usage(
             "the embedded log belongs to one process, which plays all roles: leave `--role` out, or keep the log on JetStream \
-             (`--log jetstream`)",
+             (`--log jetstream`)"
+                .to_owned(),
         )
         .into());
     }
     let app = open(settings, clock).await?;
+    // Before the first token is made: it is shown once, and must not be lost because a port is taken.
+    let listener = tokio::net::TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let mut first_token = None;
     if embedded {
         first_token = make_first_token(&app).await?;
@@ -250,9 +276,6 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
         tasks.push(tokio::spawn(reactor.run(stopped.clone())));
     }
-    let listener = tokio::net::TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on", settings.listen))?;
     let url = format!("http://{}", listener.local_addr()?);
     let router = router(&app, roles, stopped.clone());
     // The last one, so that it is stopped last.
@@ -274,10 +297,10 @@ pub fn projector(app: &App) -> Projector {
 fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Router {
     let routes = document(roles.iter().map(|role| role.routes()));
     let (router, document) = serve(app.clone(), routes);
-    let document = Arc::new(document);
+    let document = axum::body::Bytes::from(finished(&document).to_string());
     let app = app.clone();
     router
-        .route("/openapi.json", get(async move || axum::Json(document.as_ref().clone())))
+        .route("/openapi.json", get(async move || ([(axum::http::header::CONTENT_TYPE, "application/json")], document)))
         .route("/livez", get(async || "ok"))
         .route("/startupz", get(async || "ok"))
         .route("/readyz", get(async move || ready(&app, &stopped).await))
@@ -301,14 +324,17 @@ pub fn document(routes: impl Iterator<Item = OpenApiRouter<Arc<App>>>) -> OpenAp
             document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
         }
     }
-    let mut routes = routes.fold(OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi()), OpenApiRouter::merge);
-    tact_service::problem::describe(routes.get_openapi_mut());
-    routes
+    routes.fold(OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi()), OpenApiRouter::merge)
 }
 
-/// Every route of every role, as the OpenAPI document describes them.
-pub fn whole_document() -> utoipa::openapi::OpenApi {
-    document(Role::value_variants().iter().map(|role| role.routes())).split_for_parts().1
+/// The OpenAPI document of some roles, as a server in these roles gives it.
+pub fn openapi(roles: &[Role]) -> serde_json::Value {
+    finished(&document(roles.iter().map(|role| role.routes())).split_for_parts().1)
+}
+
+/// The OpenAPI document of all roles.
+pub fn whole_document() -> serde_json::Value {
+    openapi(Role::value_variants())
 }
 
 /// How long the log and the databases may take to answer together: less than whoever asks is likely to wait.

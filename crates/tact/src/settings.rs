@@ -14,50 +14,64 @@ use tact_domain::Time;
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
     /// A settings file in TOML with the same names, `_` for `-`.
-    #[arg(long, global = true, env = "TACT_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// The network's code: the first token of every subject.
-    #[arg(long, global = true, env = "TACT_NETWORK")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NETWORK")]
     pub network: Option<String>,
     /// Where the event log is.
-    #[arg(long, global = true, env = "TACT_LOG", value_enum)]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LOG", value_enum)]
     pub log: Option<Log>,
     /// The folder of the embedded log and databases, and of the key for ids.
-    #[arg(long, global = true, env = "TACT_DATA", value_name = "FOLDER")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_DATA", value_name = "FOLDER")]
     pub data: Option<PathBuf>,
     /// The NATS servers, comma-separated: `nats://10.0.0.1:4222`.
-    #[arg(long, global = true, env = "TACT_NATS_URL", value_name = "URLS")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NATS_URL", value_name = "URLS")]
     pub nats_url: Option<String>,
     /// The NATS user.
-    #[arg(long, global = true, env = "TACT_NATS_USER")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NATS_USER")]
     pub nats_user: Option<String>,
     /// A file with the NATS user's password.
-    #[arg(long, global = true, env = "TACT_NATS_PASSWORD_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_NATS_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
     pub nats_password_file: Option<PathBuf>,
     /// Copies of each event on JetStream: 1, 3 or 5.
-    #[arg(long, global = true, env = "TACT_REPLICAS")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_REPLICAS")]
     pub replicas: Option<usize>,
     /// The PostgreSQL database: `postgres://user@host/database`.
-    #[arg(long, global = true, env = "TACT_DATABASE_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_DATABASE_URL", value_name = "URL")]
     pub database_url: Option<String>,
     /// A file with the PostgreSQL database's address, password included.
-    #[arg(long, global = true, env = "TACT_DATABASE_URL_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_DATABASE_URL_FILE",
+        value_name = "FILE"
+    )]
     pub database_url_file: Option<PathBuf>,
     /// A file with the network's secret for ids, 64 hexadecimal digits; the same for every service of a network.
-    #[arg(long, global = true, env = "TACT_ID_KEY_FILE", value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_ID_KEY_FILE", value_name = "FILE")]
     pub id_key_file: Option<PathBuf>,
     /// Where to listen.
-    #[arg(long, global = true, env = "TACT_LISTEN", value_name = "ADDRESS")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// How many patients a service keeps in memory.
-    #[arg(long, global = true, env = "TACT_CACHED_PATIENTS")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_CACHED_PATIENTS")]
     pub cached_patients: Option<usize>,
     /// How long to wait for NATS and PostgreSQL at the start, in seconds.
-    #[arg(long, global = true, env = "TACT_WAIT", value_name = "SECONDS")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_WAIT", value_name = "SECONDS")]
     pub wait: Option<u64>,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
-    #[arg(long, global = true, env = "TACT_NOW", value_name = "TIME")]
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
     pub now: Option<Time>,
 }
@@ -208,8 +222,15 @@ impl Given {
                 Storage::Servers { nats, login, replicas: first!(replicas).unwrap_or(3), database: Secret(database) }
             }
         };
+        let network = first!(network).unwrap_or_else(|| "tact".to_owned());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if !(1..=32).contains(&network.len()) || !network.bytes().all(plain) {
+            bail!(
+                "`network`: `{network}` is not the code of a network; write 1 to 32 letters of a-z and A-Z, digits, `_` and `-`"
+            );
+        }
         Ok(Settings {
-            network: first!(network).unwrap_or_else(|| "tact".to_owned()),
+            network,
             data,
             storage,
             id_key_file: first!(id_key_file),
@@ -248,6 +269,14 @@ impl Given {
     }
 }
 
+/// A moment on a command line.
+///
+/// # Errors
+/// How to write one.
+pub fn time(text: &str) -> Result<Time, String> {
+    text.parse().map_err(|_| "write a time with an offset: 2026-03-15T10:00:00+03:00 or 2026-03-15T07:00:00Z".to_owned())
+}
+
 /// The one line of a secret's file.
 ///
 /// # Errors
@@ -262,25 +291,29 @@ pub fn read_secret(path: &Path) -> Result<String> {
 }
 
 impl Settings {
-    /// The settings as a table, without secrets.
-    pub fn shown(&self) -> Vec<(&'static str, String)> {
-        let mut rows = vec![
-            ("network", self.network.clone()),
-            ("data", self.data.display().to_string()),
-            ("listen", self.listen.to_string()),
-            ("cached_patients", self.cached_patients.to_string()),
-            ("wait", format!("{} s", self.wait.as_secs())),
-        ];
+    /// The settings as a settings file would say them, without secrets.
+    pub fn shown(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let path = |path: &Path| quoted(&path.display().to_string());
+        let mut lines = vec![format!("network = {}", quoted(&self.network))];
         match &self.storage {
-            Storage::Embedded => rows.push(("log", "embedded".to_owned())),
-            Storage::Servers { nats, login, replicas, .. } => rows.extend([
-                ("log", "jetstream".to_owned()),
-                ("nats_url", nats.join(", ")),
-                ("nats_user", login.as_ref().map_or("(none)", |(user, _)| user).to_owned()),
-                ("replicas", replicas.to_string()),
-                ("database_url", "(hidden)".to_owned()),
-            ]),
+            Storage::Embedded => {
+                lines.push("log = \"embedded\"".to_owned());
+                lines.push(format!("data = {}", path(&self.data)));
+            }
+            Storage::Servers { nats, login, replicas, .. } => {
+                lines.push("log = \"jetstream\"".to_owned());
+                lines.push(format!("nats_url = {}", quoted(&nats.join(","))));
+                if let Some((user, file)) = login {
+                    lines.push(format!("nats_user = {}\nnats_password_file = {}", quoted(user), path(file)));
+                }
+                lines.push(format!("replicas = {replicas}\n# The database's address is set, and not shown."));
+            }
         }
-        rows
+        lines.extend(self.id_key_file.as_deref().map(|file| format!("id_key_file = {}", path(file))));
+        lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
+        lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
+        lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
+        lines.join("\n")
     }
 }

@@ -12,13 +12,20 @@ use tact_service::fields;
 use tact_service::ids::fresh;
 use uuid::Uuid;
 
-use crate::roles::{actor, databases};
-use crate::settings::Settings;
+use crate::roles::{actor, databases, must_exist};
+use crate::settings::{Settings, time};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
     /// Make a token and print it, once.
+    #[command(after_help = "\
+Examples:
+  tact token create --label \"Desk, north\" --as administrator --branch north
+  tact token create --label telephony --as system --expires 2027-01-01T00:00:00Z
+
+Roles: administrator (runs a branch's desk), clinician, network_manager, analyst (figures, never people), regulator \
+(histories, never who the patient is), system (a program). The token goes to standard output, what it is to standard error.")]
     Create {
         /// What people call it: a person's or a program's name. A program's must be one word, since events name it.
         #[arg(long)]
@@ -32,13 +39,15 @@ pub enum TokenCommand {
         /// The person or program that it stands for; a new one if absent.
         #[arg(long, value_name = "UUID")]
         actor: Option<Uuid>,
-        /// When it expires (RFC 3339); never if absent.
-        #[arg(long, value_name = "TIME")]
+        /// When it expires; never if absent.
+        #[arg(long, value_name = "TIME", value_parser = time)]
         expires: Option<Time>,
     },
     /// List all tokens; what is secret in them is not stored.
+    #[command(after_help = "Example:\n  tact token list --data /var/lib/tact")]
     List,
     /// Take a token back; it holds for 30 s more at most.
+    #[command(after_help = "Example:\n  tact token revoke 0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a11")]
     Revoke {
         /// The token's id, as listed.
         id: Uuid,
@@ -50,6 +59,7 @@ pub enum TokenCommand {
 /// # Errors
 /// A database that cannot be opened, or a token that is not there.
 pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> Result<()> {
+    must_exist(settings)?;
     let personal = Personal::open(&databases(settings)?, settings.wait).await.context("the access tokens cannot be opened")?;
     match command {
         TokenCommand::Create { label, roles, branches, actor: given, expires } => {
@@ -95,7 +105,7 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
         }
         TokenCommand::Revoke { id } => {
             if !personal.revoke_token(id, clock.now()).await? {
-                bail!("there is no token {id} that is not revoked yet; `tact token list` shows all");
+                bail!("there is no token {id}; `tact token list` shows all");
             }
             eprintln!("Token {id} is revoked; services that have seen it believe it for 30 s more at most.");
         }

@@ -23,6 +23,12 @@ pub(crate) fn unpack(package: &str, suite: &str, work: &Path, root: &Path) -> Re
     apt.download(&[package.to_owned()], root)
 }
 
+/// Fetches one package of this machine's own suite, and unpacks it below `root`.
+pub(crate) fn unpack_here(package: &str, work: &Path, root: &Path) -> Result<()> {
+    let mirror = mirror()?;
+    Apt::new(work, &mirror, &mirror.suite)?.download(&[package.to_owned()], root)
+}
+
 /// Fetches a package of this machine's own suite and the libraries that it needs and the machine lacks, and unpacks them below `root`.
 pub(crate) fn unpack_with_dependencies(package: &str, work: &Path, root: &Path) -> Result<()> {
     let mirror = mirror()?;

@@ -39,6 +39,15 @@ pub async fn nats_server() -> anyhow::Result<std::path::PathBuf> {
     blocking(tools::nats_server).await
 }
 
+/// The folder of Python packages in which the public validator of OpenAPI documents is (PyPI's `openapi-spec-validator`), for `PYTHONPATH`:
+/// kept from before, or fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
+    blocking(tools::openapi_validator).await
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

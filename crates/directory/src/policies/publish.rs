@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tact_domain::control::PolicyPublished;
+use tact_domain::control::{PolicyPublished, Published};
 use tact_domain::envelope::hash;
 use tact_domain::policy::text::{Mistake, parse};
 use tact_domain::to_millis;
@@ -14,6 +14,9 @@ use tact_service::{Answer, App, Permission, Problem, Write, fields};
 use utoipa::ToSchema;
 
 use crate::noted::Entry;
+
+/// When a policy takes effect whose publisher says nothing of it: [`tact_domain::control::POLICY_NOTICE`] and a minute to be sure of it.
+const SOON: Duration = Duration::seconds(120);
 
 /// The policy.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -24,16 +27,19 @@ pub(crate) struct NewPolicy {
     version: String,
     /// The text, TOML; `tact policy check FILE` explains mistakes before anything is published.
     text: String,
-    /// When it takes effect, with an offset; at least a minute ahead.
-    effective_from: DateTime<Utc>,
+    /// When it takes effect, with an offset; at least a minute ahead. Absent: two minutes from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effective_from: Option<DateTime<Utc>>,
 }
 
 /// What was published.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PolicyNoted {
+    /// The version by which decisions will name it.
     version: String,
     /// The SHA-256 of the text, in hexadecimal.
     sha256: String,
+    /// When it takes effect.
     effective_from: DateTime<Utc>,
     #[serde(flatten)]
     entry: Entry,
@@ -57,14 +63,18 @@ pub(crate) async fn publish(State(app): State<Arc<App>>, write: Write<NewPolicy>
     }
     let NewPolicy { version, text, effective_from } = &write.body;
     check_version(version)?;
-    fields::plausible("effective_from", *effective_from, app.clock.now())?;
+    let now = app.clock.now();
+    let effective_from = effective_from.unwrap_or(now + SOON);
+    fields::plausible("effective_from", effective_from, now)?;
     // Some editors begin a file with a byte order mark; TOML knows none.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     parse(text, version).map_err(|mistakes| refused(&mistakes))?;
     let sha256 = hex::encode(hash(text.as_bytes()));
-    let effective_from = to_millis(*effective_from);
+    let effective_from = to_millis(effective_from);
     let policy = PolicyPublished { version: version.into(), text: text.to_owned(), sha256: sha256.clone(), effective_from };
     let noted = app.control.publish(&write.control_command(), policy).await?;
+    // Asked again, it takes effect when it was first said to.
+    let effective_from = app.control.policies().version(version).map_or(effective_from, Published::effective_from);
     let entry = Entry::new("policy.published", &noted);
     Ok(Answer(PolicyNoted { version: version.clone(), sha256, effective_from, entry }, noted.position, noted.repeated))
 }

@@ -37,6 +37,7 @@ pub(crate) struct Wanted {
 
 /// Who has it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProvidersFound)]
 pub(crate) struct Found {
     /// Providers outside the network.
     providers: Vec<Near<ProviderAsItIs>>,

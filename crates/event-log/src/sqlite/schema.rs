@@ -127,6 +127,10 @@ pub(super) fn explain(error: &rusqlite::Error, path: &Path) -> LogError {
     let text = format!("{}: {error}", path.display());
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => LogError::Full(text),
+        // The index of what is not merged yet cannot grow: with no room left, opening ends here.
+        _ if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) => {
+            LogError::Full(text)
+        }
         Some(ErrorCode::NotADatabase) => LogError::Misfit(format!("{} is not an event log; choose another file", path.display())),
         Some(ErrorCode::DatabaseCorrupt) => LogError::Damaged(text),
         _ if matches!(error, rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {

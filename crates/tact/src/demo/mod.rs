@@ -129,7 +129,10 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
     let told = day::live(&client, &clock, args, &bar).await.context("the sample network's life")?;
     bar.finish_and_clear();
     clock.set(morning());
-    let page = page::page(&client, &told, &running.url, &token).await.context("the sample network's page")?;
+    let mut page = page::page(&client, &told).await.context("the sample network's page")?;
+    if !args.exit {
+        page.push_str(&page::address(&running.url, &token)?);
+    }
     Ok(Demo { running, client, token, page, _folder: temporary })
 }
 

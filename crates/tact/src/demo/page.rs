@@ -63,7 +63,7 @@ fn reasons(list: &Value) -> String {
 }
 
 /// Asks the server for everything on the page, as any client would, and lays it out.
-pub(super) async fn page(client: &Client, told: &Told, url: &str, token: &str) -> Result<String> {
+pub(super) async fn page(client: &Client, told: &Told) -> Result<String> {
     let mut out = String::new();
     let now = morning();
     writeln!(
@@ -79,6 +79,12 @@ pub(super) async fn page(client: &Client, told: &Told, url: &str, token: &str) -
     refusals(&mut out, told)?;
     exhausted(&mut out, client).await?;
     feedback(&mut out, client).await?;
+    Ok(out)
+}
+
+/// Where the network goes on, and what to try there.
+pub(super) fn address(url: &str, token: &str) -> Result<String> {
+    let mut out = String::new();
     writeln!(
         out,
         "Listening on {url}, all routes at {url}/openapi.json. The administrator's token, shown this once:\n\n  {token}\n"

@@ -22,6 +22,13 @@ pub enum ImportCommand {
 
 /// An appointment book.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  tact import appointments book.csv.gz --mapping mappings/noshow-vitoria.toml --dry-run
+  tact import appointments book.csv --mapping my-book.toml --refused refused.txt
+
+Running it again adds nothing. An embedded network must be stopped first. Exit codes: 0 read, and every row accounted for, \
+whether taken or not; 2 the book or the mapping cannot be read; others as in tact --help")]
 pub struct Arguments {
     /// The appointment book: CSV in UTF-8, packed with gzip or not.
     pub file: PathBuf,
