@@ -64,7 +64,7 @@ async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, c
         let to_target = patient == reaction.target;
         let moved = AtomicBool::new(false);
         let done = transactor
-            .transact(patient, &command, |state, moment| {
+            .transact(patient, &command, |state, _| {
                 // What is to be done follows from the stream as it is at the append, not as it was when it was looked at.
                 let (target, source) = if to_target { (state, &other.state) } else { (&other.state, state) };
                 let event = match reaction.outcome(target, source) {
@@ -75,7 +75,7 @@ async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, c
                         return Err(Failure::Busy);
                     }
                 };
-                tact_domain::patient::admit(state, &event, reaction.time, moment.now)?;
+                tact_domain::patient::admit::admit_reaction(state, &event, reaction.time)?;
                 Ok(event)
             })
             .await;
@@ -97,4 +97,77 @@ async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, c
 pub fn command(keys: &IdKey, cause: Uuid, patient: Uuid, event: &Event, time: Option<tact_domain::Time>) -> Command {
     let id = keys.derive(&[b"reactor", cause.as_bytes(), patient.as_bytes(), event.kind().as_bytes()]);
     Command { event: id, fingerprint: None, time, actor: Actor::System("reactor".into()), branch: None, cause: Some(cause) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tact_domain::patient::events::{MergeFrom, Registered};
+    use tact_domain::{Time, to_millis};
+    use tact_event_log::{EventLog, MemoryLog};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    const SURVIVOR: Uuid = Uuid::from_u128(1);
+    const OTHER: Uuid = Uuid::from_u128(2);
+
+    fn now() -> Time {
+        to_millis("2026-03-02T09:00:00Z".parse().unwrap())
+    }
+
+    fn service(log: &Arc<dyn EventLog>, clock: Time) -> Transactor {
+        Transactor::new(log.clone(), "test", Clock::by_hand(clock), 100)
+    }
+
+    async fn record(service: &Transactor, patient: Uuid, event: u128, what: Event) -> Recorded {
+        let command = Command {
+            // The first halves tell commands apart.
+            event: Uuid::from_u128(event << 64),
+            fingerprint: None,
+            time: None,
+            actor: Actor::System("test".into()),
+            branch: None,
+            cause: None,
+        };
+        service.record(patient, &command, &what).await.unwrap().recorded
+    }
+
+    fn registered(recommended_by: Option<Uuid>) -> Event {
+        let home_branch = "north".parse().unwrap();
+        let time_zone = "Europe/Moscow".into();
+        Event::Registered(Registered { home_branch, time_zone, language: None, recommended_by, guardian: None })
+    }
+
+    /// A service whose clock is right, and a reactor whose clock is two hours behind.
+    fn both() -> (Transactor, Transactor, IdKey) {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let behind = now() - chrono::Duration::hours(2);
+        (service(&log, now()), service(&log, behind), IdKey::new(&[7; 32]))
+    }
+
+    #[tokio::test]
+    async fn a_merge_goes_its_way_though_the_reactors_clock_is_behind() {
+        let (service, reactor, keys) = both();
+        // The other was registered while the reactor's clock was still right: nothing in that stream is later than it.
+        record(&reactor, OTHER, 1, registered(None)).await;
+        record(&service, SURVIVOR, 2, registered(None)).await;
+        let begun = record(&service, SURVIVOR, 3, Event::Absorbing(MergeFrom { from: OTHER })).await;
+        let merged = react(&reactor, &keys, &begun, SURVIVOR).await.unwrap().expect("the other is closed").recorded;
+        react(&reactor, &keys, &merged, OTHER).await.unwrap().expect("the survivor takes the facts in");
+        let survivor = service.patient_now(SURVIVOR).await.unwrap();
+        assert!(survivor.state.is_open(), "the survivor waits for ever: {:?}", survivor.state.absorbing);
+        assert!(survivor.state.holds(OTHER));
+        assert_eq!(merged.envelope.time, now(), "it carries the time of what set it off");
+    }
+
+    #[tokio::test]
+    async fn a_recommendation_is_credited_though_the_reactors_clock_is_behind() {
+        let (service, reactor, keys) = both();
+        record(&reactor, OTHER, 1, registered(None)).await;
+        let newcomer = record(&service, SURVIVOR, 2, registered(Some(OTHER))).await;
+        react(&reactor, &keys, &newcomer, SURVIVOR).await.unwrap().expect("the recommendation is credited");
+        assert_eq!(service.patient_now(OTHER).await.unwrap().state.recommendations.len(), 1);
+    }
 }
