@@ -103,7 +103,7 @@ pub fn command(keys: &IdKey, cause: Uuid, patient: Uuid, event: &Event, time: Op
 mod tests {
     use std::sync::Arc;
 
-    use tact_domain::patient::events::{MergeFrom, Registered};
+    use tact_domain::patient::events::{MergeFrom, Registered, Separated};
     use tact_domain::{Time, to_millis};
     use tact_event_log::{EventLog, MemoryLog};
 
@@ -169,5 +169,65 @@ mod tests {
         let newcomer = record(&service, SURVIVOR, 2, registered(Some(OTHER))).await;
         react(&reactor, &keys, &newcomer, SURVIVOR).await.unwrap().expect("the recommendation is credited");
         assert_eq!(service.patient_now(OTHER).await.unwrap().state.recommendations.len(), 1);
+    }
+
+    const THIRD: Uuid = Uuid::from_u128(3);
+
+    /// Carries out everything in the log, in order, as often as it takes: an event that is behind another must not be needed for it.
+    async fn settle(reactor: &Transactor, keys: &IdKey) {
+        let mut follow = reactor.log().follow("reactor", tact_event_log::Position::START).await.unwrap();
+        loop {
+            let batch = follow.next(1, std::time::Duration::ZERO).await.unwrap();
+            let Some(stored) = batch.events.first() else { return };
+            let tact_event_log::StreamId::Patient(patient) = stored.stream else { continue };
+            let recorded = Recorded::read(&stored.bytes).unwrap();
+            let done = react(reactor, keys, &recorded, patient).await;
+            assert!(done.is_ok(), "{} at {} of {patient} waits for ever: {done:?}", recorded.event.kind(), stored.position);
+        }
+    }
+
+    async fn three(service: &Transactor) {
+        for (event, patient) in [(1, SURVIVOR), (2, OTHER), (3, THIRD)] {
+            record(service, patient, event, registered(None)).await;
+        }
+    }
+
+    fn absorbing(from: Uuid) -> Event {
+        Event::Absorbing(MergeFrom { from })
+    }
+
+    #[tokio::test]
+    async fn a_merge_that_was_undone_and_begun_again_is_a_merge() {
+        let (service, _, keys) = both();
+        three(&service).await;
+        let begun = record(&service, SURVIVOR, 4, absorbing(OTHER)).await;
+        react(&service, &keys, &begun, SURVIVOR).await.unwrap().expect("the other is closed");
+        // The reactor comes no further before people change their minds, twice, and the survivor is merged in its turn.
+        record(&service, SURVIVOR, 5, Event::Separated(Separated { from: OTHER, facts: None })).await;
+        record(&service, THIRD, 6, absorbing(SURVIVOR)).await;
+        record(&service, SURVIVOR, 7, absorbing(OTHER)).await;
+        settle(&service, &keys).await;
+        let [survivor, other, third] = [SURVIVOR, OTHER, THIRD].map(|patient| service.patient_now(patient));
+        let (survivor, other, third) = (survivor.await.unwrap(), other.await.unwrap(), third.await.unwrap());
+        assert!(matches!(other.state.standing, Standing::Merged { into: SURVIVOR, .. }), "{:?}", other.state.standing);
+        assert!(survivor.state.holds(OTHER) && survivor.state.absorbing.is_none(), "{:?}", survivor.state.absorbing);
+        assert!(matches!(survivor.state.standing, Standing::Merged { into: THIRD, .. }), "{:?}", survivor.state.standing);
+        assert!(third.state.is_open() && third.state.holds(SURVIVOR), "{:?}", third.state.absorbing);
+    }
+
+    #[tokio::test]
+    async fn whoever_opens_again_late_holds_nobody_up() {
+        let (service, _, keys) = both();
+        three(&service).await;
+        record(&service, SURVIVOR, 4, absorbing(OTHER)).await;
+        settle(&service, &keys).await;
+        record(&service, THIRD, 5, absorbing(SURVIVOR)).await;
+        // What a reactor that was slow to die had still under way: the other opens, though the survivor has taken it in since.
+        let facts = Some(Box::default());
+        record(&service, OTHER, 6, Event::Separated(Separated { from: OTHER, facts })).await;
+        settle(&service, &keys).await;
+        let third = service.patient_now(THIRD).await.unwrap();
+        assert!(third.state.is_open() && third.state.holds(SURVIVOR), "{:?}", third.state.absorbing);
+        assert!(service.patient_now(OTHER).await.unwrap().state.is_open());
     }
 }
