@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use tact_database::DbError;
 use tact_domain::Time;
 use tact_domain::envelope::Hash;
 use tact_domain::patient::State;
+use tact_read_models::patients::PatientRow;
 use uuid::Uuid;
 
 use crate::derive::Derived;
@@ -26,6 +28,29 @@ pub(crate) struct Patient {
     pub(crate) set_aside: bool,
     /// The rows in the database that follow from the state; `None`: not known.
     pub(crate) written: Option<Derived>,
+}
+
+impl Patient {
+    /// Somebody who is not in the database, and so has no rows there.
+    pub(crate) fn without_rows() -> Self {
+        Self { written: Some(Derived::default()), ..Self::default() }
+    }
+
+    /// As the database has them.
+    ///
+    /// # Errors
+    /// [`DbError`] if the state in the row cannot be read.
+    pub(crate) fn from_row(row: &PatientRow, set_aside: bool) -> Result<Self, DbError> {
+        Ok(Self {
+            state: row.state()?,
+            version: row.version.cast_unsigned(),
+            position: row.position.cast_unsigned(),
+            last_hash: Hash::try_from(row.last_hash.as_slice()).unwrap_or_default(),
+            registered_at: row.registered_at,
+            set_aside,
+            written: None,
+        })
+    }
 }
 
 /// Two halves: what is asked for moves to the young one, and when that is full, what is still in the old one goes.

@@ -14,6 +14,10 @@ use tact_read_models::quotas::QuotaRow;
 use tact_read_models::referrers::ReferrerRow;
 use uuid::Uuid;
 
+use crate::cache::Patient;
+use crate::network::Network;
+use crate::rows::Rows;
+
 /// The rows that follow from a patient's state and the policy. Nothing at all for a patient who is set aside.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Derived {
@@ -24,7 +28,7 @@ pub(crate) struct Derived {
 }
 
 /// The rows for a patient. Without a policy nothing is owed and nothing limited.
-pub(crate) fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: Tz) -> Derived {
+fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: Tz) -> Derived {
     let branch = state.home_branch.as_ref().map_or("", |b| b.as_str());
     let mut derived = Derived {
         forgetting: state.forget_at().map(|at| ForgettingRow { patient, forget_at: to_millis(at) }),
@@ -52,6 +56,14 @@ pub(crate) fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: 
         ask_until: ask.and_then(|(_, until)| until.map(to_millis)),
     });
     derived
+}
+
+/// Computes what follows from a patient's state, and notes what has changed.
+pub(crate) fn renew(rows: &mut Rows, id: Uuid, patient: &mut Patient, policy: Option<&Policy>, network: &Network) {
+    let new =
+        if patient.set_aside { Derived::default() } else { derive(id, &patient.state, policy, network.zone(&patient.state)) };
+    rows.replace(id, patient.written.as_ref(), &new);
+    patient.written = Some(new);
 }
 
 fn keep_first<R, K: Ord>(rows: &mut Vec<R>, key: impl Fn(&R) -> K) {

@@ -10,6 +10,7 @@
 mod cache;
 mod derive;
 mod fold;
+mod memory;
 mod network;
 mod rebuild;
 mod rows;
@@ -24,6 +25,7 @@ use tact_domain::Time;
 use tact_event_log::{EventLog, LogError};
 use tact_read_models::ReadDb;
 
+pub use memory::{Clash, Memory, Prepared};
 pub use rebuild::Progress;
 use session::{Session, Step, Tables};
 

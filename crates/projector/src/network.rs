@@ -63,16 +63,22 @@ pub(crate) struct Effect {
 impl Network {
     /// Reads all policies, and the directory up to `position`.
     pub(crate) async fn open(log: &dyn EventLog, position: Position) -> Result<Self, LogError> {
+        let policies = log.read_stream(StreamId::Policy, Position::START, Freshness::Latest).await?;
+        let directory = log.read_stream(StreamId::Directory, Position::START, Freshness::Latest).await?;
+        Ok(Self::of(policies.iter().chain(&directory), position))
+    }
+
+    /// Takes all policies of these events, and the directory up to `position`.
+    pub(crate) fn of<'a>(events: impl Iterator<Item = &'a Stored>, position: Position) -> Self {
         let mut network = Self::default();
-        for stored in log.read_stream(StreamId::Policy, Position::START, Freshness::Latest).await? {
-            network.read_policy(&stored);
-        }
-        for stored in log.read_stream(StreamId::Directory, Position::START, Freshness::Latest).await? {
-            if stored.position <= position {
-                network.take(&stored);
+        for stored in events {
+            match stored.stream {
+                StreamId::Policy => network.read_policy(stored),
+                StreamId::Directory if stored.position <= position => drop(network.take(stored)),
+                StreamId::Directory | StreamId::Patient(_) => {}
             }
         }
-        Ok(network)
+        network
     }
 
     /// Takes an event of the policies' or the directory's stream as the log is followed.

@@ -19,6 +19,12 @@ use uuid::Uuid;
 use crate::derive::Derived;
 use crate::fold::{contact_count, permit_count, refusal_count};
 
+/// What refusals are counted by: branch, month, purpose and code.
+pub(crate) type RefusalKey = (String, String, String, &'static str);
+
+/// What decisions are counted by: branch, month and purpose.
+pub(crate) type PermitKey = (String, String, String);
+
 /// What contacts are counted by: branch, month, purpose, channel, direction and outcome.
 pub(crate) type ContactKey = (String, String, String, Channel, Direction, Outcome);
 
@@ -31,20 +37,20 @@ pub(crate) struct Rows {
     pub(crate) feedback: Vec<FeedbackRow>,
     pub(crate) themes: Vec<ThemeRow>,
     pub(crate) set_aside: Vec<SetAsideRow>,
-    contact_counts: BTreeMap<ContactKey, [i64; 4]>,
-    refusals: BTreeMap<(String, String, String, &'static str), i64>,
-    permits: BTreeMap<(String, String, String), [i64; 2]>,
-    due: Replaced<DueRow>,
-    quotas: Replaced<QuotaRow>,
-    referrers: Replaced<ReferrerRow>,
-    forgetting: Replaced<ForgettingRow>,
+    pub(crate) contact_counts: BTreeMap<ContactKey, [i64; 4]>,
+    pub(crate) refusals: BTreeMap<RefusalKey, i64>,
+    pub(crate) permits: BTreeMap<PermitKey, [i64; 2]>,
+    pub(crate) due: Replaced<DueRow>,
+    pub(crate) quotas: Replaced<QuotaRow>,
+    pub(crate) referrers: Replaced<ReferrerRow>,
+    pub(crate) forgetting: Replaced<ForgettingRow>,
 }
 
 /// Rows that take the place of all that these patients had.
 #[derive(Debug)]
-struct Replaced<R> {
-    of: Vec<Uuid>,
-    rows: Vec<R>,
+pub(crate) struct Replaced<R> {
+    pub(crate) of: Vec<Uuid>,
+    pub(crate) rows: Vec<R>,
 }
 
 impl<R> Default for Replaced<R> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tact_database::{Db, DbError};
 use tact_domain::Time;
-use tact_domain::envelope::Hash;
 use tact_domain::policy::Policy;
 use tact_event_log::{Batch, EventLog, Follow, Position, StreamId};
 use tact_read_models::checkpoint::{self, Checkpoint};
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::cache::{Cache, Patient};
-use crate::derive::{Derived, derive};
+use crate::derive::renew;
 use crate::fold::{fold, patient_row};
 use crate::network::Network;
 use crate::rows::Rows;
@@ -286,8 +285,7 @@ impl Session {
                     missing.push(id);
                 }
                 // Who is not in the database has no rows there.
-                let fresh = || Patient { written: Some(Derived::default()), ..Patient::default() };
-                found.insert(id, known.unwrap_or_else(fresh));
+                found.insert(id, known.unwrap_or_else(Patient::without_rows));
             }
         }
         for row in patients::many(db, &missing).await? {
@@ -298,26 +296,13 @@ impl Session {
     }
 
     fn patient(&self, row: PatientRow) -> Result<Patient, DbError> {
-        Ok(Patient {
-            state: row.state()?,
-            version: row.version.cast_unsigned(),
-            position: row.position.cast_unsigned(),
-            last_hash: Hash::try_from(row.last_hash.as_slice()).unwrap_or_default(),
-            registered_at: row.registered_at,
-            set_aside: self.set_aside.contains(&row.patient),
-            written: None,
-        })
+        let set_aside = self.set_aside.contains(&row.patient);
+        Patient::from_row(&row, set_aside)
     }
 
     /// Computes what follows from a patient's state, and notes what has changed.
     fn renew(&self, rows: &mut Rows, id: Uuid, patient: &mut Patient, policy: Option<&Policy>) {
-        let new = if patient.set_aside {
-            Derived::default()
-        } else {
-            derive(id, &patient.state, policy, self.network.zone(&patient.state))
-        };
-        rows.replace(id, patient.written.as_ref(), &new);
-        patient.written = Some(new);
+        renew(rows, id, patient, policy, &self.network);
     }
 
     /// Computes anew what follows from the state of patients who take their time zone from this branch.

@@ -18,7 +18,8 @@ use tact_service::clock::Clock;
 use uuid::Uuid;
 
 use crate::report::Faults;
-use crate::settings::{Bug, Rates};
+use crate::settings::{Bug, Rates, Settings};
+use crate::world::RIGHT;
 
 /// The log and the messages on their way to it. Clones share it.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ struct Shared {
     rng: SmallRng,
     rates: Rates,
     bug: Option<Bug>,
+    trace: bool,
     next: u64,
     flights: Vec<Flight>,
     answers: BTreeMap<u64, Answer>,
@@ -48,11 +50,13 @@ pub(crate) struct Sent {
     pub(crate) clock: Time,
     /// Whether the sender's clock had been right, within what clocks may differ by, for some minutes.
     pub(crate) steady: bool,
+    /// Whether the sender's clock was right then, within what clocks may differ by.
+    pub(crate) right: bool,
     /// What time it really was when it landed.
     pub(crate) landed: Time,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Flight {
     id: u64,
     stream: StreamId,
@@ -69,11 +73,13 @@ struct Answer {
 
 impl Network {
     /// An empty log behind a network with these faults.
-    pub(crate) fn new(seed: u64, rates: Rates, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(seed: u64, rates: Rates, settings: Settings) -> Self {
+        let Settings { bug, trace, .. } = settings;
         let shared = Shared {
             rng: SmallRng::seed_from_u64(seed ^ 0x6e65_7477_6f72_6b00),
             rates,
             bug,
+            trace,
             next: 0,
             flights: Vec::new(),
             answers: BTreeMap::new(),
@@ -148,6 +154,7 @@ impl Network {
         }
         let flight = shared.flights.swap_remove(at);
         let id = flight.id;
+        shared.faults.overtaken += u64::from(shared.flights.iter().any(|other| other.id < id));
         if shared.rng.random_bool(rates.unavailable) {
             shared.faults.unavailable += 1;
             shared.answer(id, Err(LogError::Unavailable("simulated".to_owned())));
@@ -158,7 +165,13 @@ impl Network {
             shared.answer(id, Err(LogError::InDoubt("simulated: lost on the way".to_owned())));
             return Some(format!("message {id}: lost, nothing written"));
         }
+        if shared.rng.random_bool(rates.doubled) {
+            // It arrives, and a copy of it will arrive again.
+            shared.faults.doubled += 1;
+            shared.flights.push(flight.clone());
+        }
         let (stream, event) = (flight.stream, flight.event.id);
+        let kind = if shared.trace { kind(&flight.event.bytes) } else { String::new() };
         let after = match shared.bug {
             // A log that does not look: what the checker must notice.
             Some(Bug::NoConcurrencyCheck) => {
@@ -171,6 +184,7 @@ impl Network {
         match result {
             Ok(Append::Done(position)) => {
                 shared.sent.insert(event, Sent { landed: shared.now, ..flight.sent });
+                shared.faults.skewed += u64::from(!flight.sent.right);
                 let answer = if shared.rng.random_bool(rates.lost_ack) {
                     shared.faults.lost_acks += 1;
                     Err(LogError::InDoubt("simulated: the acknowledgement was lost".to_owned()))
@@ -184,13 +198,13 @@ impl Network {
                 if !shared.answer(id, answer) {
                     shared.faults.landed_unheard += 1;
                 }
-                Some(format!("message {id}: event {event} landed at {position} in {stream}; the answer: {told}"))
+                Some(format!("message {id}: {kind} {event} landed at {position} in {stream}; the answer: {told}"))
             }
             other => {
                 shared.faults.conflicts += u64::from(matches!(other, Ok(Append::Conflict)));
                 let told = format!("{other:?}");
                 shared.answer(id, other);
-                Some(format!("message {id}: event {event} not written in {stream}: {told}"))
+                Some(format!("message {id}: {kind} {event} not written in {stream}: {told}"))
             }
         }
     }
@@ -242,7 +256,9 @@ impl Line {
         let times = {
             let mut shared = self.network.shared();
             let most = shared.rates.slow;
-            if most == 0 { 0 } else { shared.rng.random_range(0..=most) }
+            let times = if most == 0 { 0 } else { shared.rng.random_range(0..=most) };
+            shared.faults.delays += u64::from(times > 0);
+            times
         };
         for _ in 0..times {
             step().await;
@@ -272,7 +288,9 @@ impl EventLog for Line {
             let id = shared.next;
             shared.next += 1;
             let steady = self.steady.load(std::sync::atomic::Ordering::Relaxed);
-            let sent = Sent { clock: self.clock.now(), steady, landed: Time::MIN_UTC };
+            let clock = self.clock.now();
+            let right = (clock - shared.now).num_milliseconds().abs() <= RIGHT;
+            let sent = Sent { clock, steady, right, landed: Time::MIN_UTC };
             shared.flights.push(Flight { id, stream, after, event, sent });
             shared.answers.insert(id, Answer::default());
             id
@@ -324,6 +342,12 @@ impl EventLog for Line {
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError> {
         self.network.log.follow(name, after).await
     }
+}
+
+/// The type of an event, for whoever reads the steps of a run.
+fn kind(bytes: &[u8]) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    json.and_then(|json| json["type"].as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Swaps the policy for one in which every second attempt is free.

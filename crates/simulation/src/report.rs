@@ -10,6 +10,11 @@ macro_rules! counts {
         pub struct $name { $($(#[$fdoc])* pub $field: u64,)+ }
 
         impl $name {
+            /// Each count with its words.
+            pub fn each(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($words, self.$field),)+]
+            }
+
             /// Adds another's.
             pub fn add(&mut self, other: &Self) {
                 $(self.$field += other.$field;)+
@@ -18,8 +23,7 @@ macro_rules! counts {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $(writeln!(f, "  {:>12}  {}", self.$field, $words)?;)+
-                Ok(())
+                self.each().into_iter().try_for_each(|(words, count)| writeln!(f, "  {count:>12}  {words}"))
             }
         }
     };
@@ -36,6 +40,12 @@ counts! {
         lost_acks = "acknowledgements lost",
         /// See [`crate::settings::Rates::false_conflict`].
         false_conflicts = "conflicts answered for an event that landed",
+        /// See [`crate::settings::Rates::doubled`].
+        doubled = "messages delivered twice",
+        /// Messages that landed or were turned away before one that had been sent earlier.
+        overtaken = "messages that overtook an earlier one",
+        /// See [`crate::settings::Rates::slow`].
+        delays = "reads that waited while others went on",
         /// See [`crate::settings::Rates::timed_out`].
         timed_out = "senders gave up on a message under way",
         /// Events that landed when nobody waited any more.
@@ -52,8 +62,18 @@ counts! {
         hang_ups = "callers hung up",
         /// See [`crate::settings::Rates::reactor_crash`].
         reactor_crashes = "reactor crashes",
-        /// Clocks that were set wrong or right again.
-        clock_changes = "clocks set wrong or right",
+        /// Commands that a crash broke off between two steps.
+        broken_off = "commands broken off by a crash",
+        /// Projectors that died before or behind a write.
+        projector_crashes = "projectors crashed",
+        /// Clocks that jumped ahead, by a millisecond up to hours.
+        jumps_ahead = "clocks that jumped ahead",
+        /// Clocks that jumped back.
+        jumps_back = "clocks that jumped back",
+        /// Events sent by a clock that was further off than clocks may be.
+        skewed = "events by a clock that was too far off",
+        /// Permits that a service would not decide, because its clock was behind the patient's last event.
+        clock_behind = "permits not decided by a clock that was behind",
     }
 }
 
@@ -88,7 +108,9 @@ counts! {
         decided_again = "decisions made again",
         /// Decisions held against the independent reading of the contract.
         judged = "decisions judged independently",
-        /// Rows of read models compared.
+        /// Batches by which read models grew.
+        batches = "batches folded into read models",
+        /// Rows of read models that grew in batches and were held against those built anew.
         rows = "rows of read models compared",
     }
 }

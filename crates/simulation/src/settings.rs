@@ -27,6 +27,10 @@ pub enum Bug {
     NoConcurrencyCheck,
     /// The services decide by a policy in which one limit allows one more than the published one.
     LooserLimit,
+    /// A projector that starts again misses the next event.
+    SkippedEvent,
+    /// A projector that starts again counts its last event a second time.
+    CountedTwice,
 }
 
 /// How likely each fault is, per message, read or step; drawn anew for every seed, so that some seeds see one fault only.
@@ -40,6 +44,8 @@ pub(crate) struct Rates {
     pub(crate) lost_ack: f64,
     /// The event landed, the answer says "conflict" (as for a message that was delivered twice).
     pub(crate) false_conflict: f64,
+    /// A message is delivered and its copy goes on travelling: it is answered twice, and must not be written twice.
+    pub(crate) doubled: f64,
     /// The sender gives up while the message is still under way.
     pub(crate) timed_out: f64,
     /// A read fails.
@@ -66,6 +72,7 @@ impl Rates {
             lost_message: 0.0,
             lost_ack: 0.0,
             false_conflict: 0.0,
+            doubled: 0.0,
             timed_out: 0.0,
             read_failed: 0.0,
             stale_read: 0.0,
@@ -85,6 +92,7 @@ impl Rates {
             lost_message: rate(0.06),
             lost_ack: rate(0.15),
             false_conflict: rate(0.10),
+            doubled: rate(0.08),
             timed_out: rate(0.12),
             read_failed: rate(0.04),
             stale_read: rate(0.4),

@@ -37,7 +37,9 @@ impl<L, T> Default for Tasks<L, T> {
 impl<L, T> Tasks<L, T> {
     /// Begins one; it takes its first step when it is chosen.
     pub(crate) fn spawn(&mut self, label: L, future: impl Future<Output = T> + 'static) {
-        self.tasks.push(Task { label, flag: Arc::new(Flag(AtomicBool::new(true))), future: Box::pin(future) });
+        // Inside a runtime its locks would make a future wait once it has done much, until the runtime has its turn; here nobody has but the seed.
+        let future = Box::pin(tokio::task::coop::unconstrained(future));
+        self.tasks.push(Task { label, flag: Arc::new(Flag(AtomicBool::new(true))), future });
     }
 
     /// How many are under way.

@@ -34,7 +34,7 @@ pub(crate) const NETWORK: &str = "simulated";
 const BRANCHES: [(&str, &str); 3] = [("north", "Europe/Moscow"), ("west", "Europe/Berlin"), ("south", "America/Sao_Paulo")];
 
 /// How far a clock may be off and still count as right: two such differ by less than the 5 s that the contract speaks of.
-const RIGHT: i64 = 2_400;
+pub(crate) const RIGHT: i64 = 2_400;
 
 /// What a command was answered.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl World {
         let start = DateTime::from_timestamp_millis(1_767_225_600_000 + rng.random_range(0..2 * 365 * 86_400_000_i64))
             .unwrap_or_default();
         let rates = Rates::draw(&mut rng);
-        let network = Network::new(seed, Rates::none(), settings.bug);
+        let network = Network::new(seed, Rates::none(), settings);
         let branches: Vec<Branch> = BRANCHES.iter().map(|(code, _)| code.parse().expect("a code")).collect();
         let several = settings.bug != Some(Bug::LooserLimit) && rng.random_bool(0.7);
         let patients = rng.random_range(2..=6);
@@ -204,7 +204,7 @@ impl World {
             };
             let control = self.services[0].control.clone();
             let noting = async move { control.note(&command, DirectoryEvent::BranchListed(branch)).await };
-            let mut noting = std::pin::pin!(noting);
+            let mut noting = std::pin::pin!(tokio::task::coop::unconstrained(noting));
             while (&mut noting).now_or_never().is_none() {
                 self.network.deliver();
             }
@@ -399,6 +399,7 @@ impl World {
             }
             (Label::Command { service, issue }, Ended::Failed(failure)) => {
                 self.tell(|| format!("service {service}: {} failed: {failure}", short(issue.command.event)));
+                self.report.faults.clock_behind += u64::from(matches!(failure, Failure::ClockBehind { .. }));
                 match failure {
                     Failure::SetAside { .. } | Failure::KeyReused => self.report.find("answer", failure.to_string()),
                     Failure::Log(LogError::Damaged(_) | LogError::Misfit(_)) => self.report.find("answer", failure.to_string()),
@@ -432,6 +433,7 @@ impl World {
             self.services[at] = self.service(skew, wrong_until);
             let dead = self.tasks.kill(|label| matches!(label, Label::Command { service, .. } if *service == at));
             self.report.faults.crashes += 1;
+            self.report.faults.broken_off += dead.len() as u64;
             self.tell(|| format!("service {at} dies with {} commands", dead.len()));
             dead.into_iter().for_each(|label| self.lost(label));
         }
@@ -446,8 +448,9 @@ impl World {
             let at = self.services.len() - 1;
             let (skew, wrong_until) = (self.services[at].skew, self.services[at].wrong_until);
             self.services[at] = self.service(skew, wrong_until);
-            self.tasks.kill(|label| matches!(label, Label::Reactor));
+            let dead = self.tasks.kill(|label| matches!(label, Label::Reactor));
             self.report.faults.reactor_crashes += 1;
+            self.report.faults.broken_off += dead.len() as u64;
             self.tell(|| "the reactor dies".to_owned());
         }
         if self.rng.random_bool(self.rates.clock) {
@@ -472,13 +475,14 @@ impl World {
         };
         let service = &mut self.services[at];
         let wrong = service.skew.abs() > RIGHT || skew.abs() > RIGHT;
-        service.skew = skew;
         if skew.abs() > RIGHT {
             service.wrong_until = Time::MAX_UTC;
         } else if wrong {
             service.wrong_until = self.now + Duration::minutes(5);
         }
-        self.report.faults.clock_changes += 1;
+        let jump = skew - std::mem::replace(&mut service.skew, skew);
+        self.report.faults.jumps_ahead += u64::from(jump > 0);
+        self.report.faults.jumps_back += u64::from(jump < 0);
         self.tell(|| format!("the clock of service {at} is now {skew} ms off"));
         self.set_clocks(self.now);
     }

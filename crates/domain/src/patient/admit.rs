@@ -56,6 +56,21 @@ fn field<T>(field: &'static str, problem: impl Into<String>) -> Result<T, Untrue
 pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untrue> {
     standing(state, event, time)?;
     admit_time(time, now)?;
+    fits(state, event, time, now)
+}
+
+/// Whether what an event has set off can be recorded: as [`admit`], but `time` was held against a clock when that event was recorded, and a
+/// clock that is behind must not undo what has begun.
+///
+/// # Errors
+/// [`Untrue`] names the field that contradicts what is known.
+pub fn admit_reaction(state: &State, event: &Event, time: Time) -> Result<(), Untrue> {
+    standing(state, event)?;
+    fits(state, event, time, time)
+}
+
+/// Whether an event goes together with what is known.
+fn fits(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untrue> {
     match event {
         Event::ProfileChanged(e) => {
             if e.home_branch.is_none()

@@ -107,10 +107,16 @@ impl Reaction {
             }
             Step::Part => {
                 if matches!(target.standing, Standing::Merged { into, .. } if into == self.source) {
+                    // Taken in once more since: the later word holds.
+                    if source.absorbed.iter().any(|a| a.from == self.target) {
+                        return Outcome::Nothing;
+                    }
                     let facts = source.parted_facts(self.target);
                     return Outcome::Append(Event::Separated(Separated { from: self.target, facts: Some(Box::new(facts)) }));
                 }
-                if target.absorbed.iter().any(|a| a.from == self.source) {
+                // Whoever was merged in turn has handed on what it knew: nothing is recorded there any more, and counts stay with both.
+                let merged = matches!(target.standing, Standing::Merged { .. });
+                if !merged && target.absorbed.iter().any(|a| a.from == self.source) {
                     return Outcome::Append(Event::Separated(Separated { from: self.source, facts: None }));
                 }
                 Outcome::Nothing

@@ -12,9 +12,9 @@ use crate::settings::Settings;
 use crate::world::Aftermath;
 
 /// Looks for everything that must not be.
-pub(crate) fn check(aftermath: &Aftermath, seed: u64, _settings: Settings, report: &mut Report) {
+pub(crate) fn check(aftermath: &Aftermath, seed: u64, settings: Settings, report: &mut Report) {
     let Some(history) = log::check(aftermath, report) else { return };
     again::check(&history, aftermath, report);
     promise::check(&history, report);
-    rows::check(&history, seed, report);
+    rows::check(aftermath, &history, seed, settings.bug, report);
 }
