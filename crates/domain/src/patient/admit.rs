@@ -65,7 +65,7 @@ pub fn admit(state: &State, event: &Event, time: Time, now: Time) -> Result<(), 
 /// # Errors
 /// [`Untrue`] names the field that contradicts what is known.
 pub fn admit_reaction(state: &State, event: &Event, time: Time) -> Result<(), Untrue> {
-    standing(state, event)?;
+    standing(state, event, time)?;
     fits(state, event, time, time)
 }
 
