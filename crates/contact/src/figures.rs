@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct Months {
     /// The first month, `YYYY-MM`, by UTC.
     from: String,
-    /// The first month behind it.
+    /// The last month.
     until: String,
 }
 
