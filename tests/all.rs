@@ -21,3 +21,4 @@ mod simulation;
 mod sql;
 mod testbed;
 mod tidy;
+mod working_day;
