@@ -22,3 +22,4 @@ mod simulation;
 mod sql;
 mod testbed;
 mod tidy;
+mod working_day;

@@ -20,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct Months {
     /// The first month, `YYYY-MM`, by UTC.
     from: String,
-    /// The first month behind it.
+    /// The last month.
     until: String,
     /// A position that the figures must have come to.
     at_least: Option<String>,

@@ -73,6 +73,9 @@ pub(crate) struct Entry {
     /// The patient's number, for callers who may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     phone: Option<String>,
+    /// The patient's ids in other systems, for callers who may see who it is: all that is known of whoever came in with an imported book.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    external_ids: Vec<ExternalId>,
     purpose: String,
     /// Its occasion, and of which kind it is.
     about: Uuid,
@@ -96,6 +99,16 @@ pub(crate) struct Entry {
     /// If not: the next time at which asking makes sense, where one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<DateTime<Utc>>,
+}
+
+/// The id of a patient in another system.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = WorklistExternalId)]
+pub(crate) struct ExternalId {
+    /// The other system's name.
+    system: String,
+    /// The id there; any text.
+    value: String,
 }
 
 /// A page of a branch's worklist.
@@ -208,6 +221,7 @@ async fn looked_up(
             patient: row.patient,
             name: None,
             phone: None,
+            external_ids: Vec::new(),
             purpose: row.purpose.clone(),
             about: row.about,
             occasion: row.occasion.clone(),
@@ -230,14 +244,23 @@ async fn name(app: &App, caller: &Caller, entries: &mut [Entry]) -> Result<(), P
     if !caller.has(Permission::SeePerson) || entries.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = entries.iter().map(|entry| entry.patient).collect();
+    let mut ids: Vec<Uuid> = entries.iter().map(|entry| entry.patient).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut elsewhere: HashMap<Uuid, Vec<ExternalId>> = HashMap::new();
+    for link in app.personal.external_ids_of_patients(&ids).await.map_err(database)? {
+        elsewhere.entry(link.patient).or_default().push(ExternalId { system: link.system, value: link.value });
+    }
     let people = app.personal.people(&ids).await.map_err(database)?;
-    let mut people: HashMap<Uuid, _> = people.into_iter().map(|person| (person.patient, person.details)).collect();
+    let people: HashMap<Uuid, _> = people.into_iter().map(|person| (person.patient, person.details)).collect();
     for entry in entries {
         // A patient may stand on the list more than once.
-        if let Some(details) = people.get_mut(&entry.patient) {
+        if let Some(details) = people.get(&entry.patient) {
             entry.name.clone_from(&details.name);
             entry.phone.clone_from(&details.phone);
+        }
+        if let Some(links) = elsewhere.get(&entry.patient) {
+            entry.external_ids.clone_from(links);
         }
     }
     Ok(())

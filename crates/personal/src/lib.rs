@@ -353,6 +353,16 @@ impl Personal {
         all!(&self.db, LINKS, patient)
     }
 
+    /// The ids that these patients have in other systems, by patient, system and id.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn external_ids_of_patients(&self, patients: &[Uuid]) -> Result<Vec<ExternalId>, DbError> {
+        let mut found: Vec<ExternalId> = bulk::read(&self.db, "patient", patients).await?;
+        found.sort_unstable_by(|a, b| (a.patient, &a.system, &a.value).cmp(&(b.patient, &b.system, &b.value)));
+        Ok(found)
+    }
+
     /// The links of another system behind the id `after`, at most `limit` of them, by id there: how an import reads all it knows.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! From events to rows: one event of one patient at a time, pure. What follows from the state as a whole is [`derive`](crate::derive)'s.
 
+use std::collections::BTreeSet;
+
 use tact_domain::envelope::hash;
 use tact_domain::patient::events::{Event, FeedbackGiven, Made};
 use tact_domain::patient::evolve;
 use tact_domain::patient::state::{Standing, State};
-use tact_domain::{Direction, Recorded, Time, to_millis};
+use tact_domain::{Code, Direction, Recorded, Time, to_millis};
 use tact_event_log::Stored;
 use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
@@ -101,8 +103,10 @@ fn happened(
         Event::Permitted(e) => rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), true),
         Event::Refused(e) => {
             rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), false);
-            for reason in &e.reasons {
-                rows.count_refusal(e.branch.as_str(), month(time), e.purpose.as_str(), reason.code);
+            // Two limits may be reached at once: that is one refusal for one reason.
+            let codes: BTreeSet<Code> = e.reasons.iter().map(|reason| reason.code).collect();
+            for code in codes {
+                rows.count_refusal(e.branch.as_str(), month(time), e.purpose.as_str(), code);
             }
         }
         Event::FeedbackGiven(given) => feedback(rows, id, position, time, given, was_referrer),

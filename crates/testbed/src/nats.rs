@@ -1,4 +1,5 @@
-//! NATS with JetStream: one server, or three that are one cluster. Every server flushes each message before it answers.
+//! NATS with JetStream: one server, or three that are one cluster. Every server flushes each message before it answers, unless it is said
+//! otherwise.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -33,8 +34,8 @@ impl Nats {
         Self::start_with("").await
     }
 
-    /// Starts a server of one's own that flushes to disk as NATS does by default: every two minutes. For benchmarks only, since it loses
-    /// acknowledged events on power failure.
+    /// Starts a server of one's own that flushes to disk as NATS does by default: every two minutes. It loses acknowledged events on power
+    /// failure: for benchmarks, and for tests that write very much and never end a server.
     ///
     /// # Errors
     /// As [`Self::start`].

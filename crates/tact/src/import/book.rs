@@ -98,7 +98,9 @@ fn read_from(text: impl Read, mapping: &Mapping) -> anyhow::Result<Book> {
     while reader.read_byte_record(&mut record).with_context(|| format!("broken off after {} rows", intake.book.read))? {
         intake.book.read += 1;
         let line = record.position().map_or(0, csv::Position::line);
-        match intake.row(&record, line) {
+        // The next row begins on the line behind this one's last.
+        let lines = reader.position().line().saturating_sub(line).max(1);
+        match intake.row(&record, (line, lines)) {
             Ok(row) => intake.book.rows.push(row),
             Err((column, reason)) => {
                 let column = column.map(|at| intake.named(at));
@@ -185,9 +187,18 @@ impl<'m> Intake<'m> {
         (at + 1, self.header.get(at).unwrap_or_default().to_owned())
     }
 
-    fn row(&mut self, record: &ByteRecord, line: u64) -> Result<Row, Fault> {
+    /// Reads a row that begins on a line and goes over so many.
+    fn row(&mut self, record: &ByteRecord, (line, lines): (u64, u64)) -> Result<Row, Fault> {
         if record.len() != self.header.len() {
-            return Err((None, format!("it has {} columns, the first line has {}", record.len(), self.header.len())));
+            let columns = if record.len() == 1 { "1 column".to_owned() } else { format!("{} columns", record.len()) };
+            let mut reason = format!("it has {columns}, the first line has {}", self.header.len());
+            if lines > 1 {
+                reason.push_str(&format!(
+                    "; it goes on to line {}, and all of that is lost if a quotation mark was not closed",
+                    line + lines - 1
+                ));
+            }
+            return Err((None, reason));
         }
         let columns = &self.columns;
         let patient = id(record, columns.patient)?;

@@ -55,6 +55,11 @@ fn one_branch_in_two_spellings_is_one() {
 fn a_row_that_cannot_be_taken_is_named() {
     refused(GOOD.as_bytes(), "line 3, column 2 (`AppointmentID`): line 2 is about the same appointment");
     refused(b"1,a2", "line 3: it has 2 columns, the first line has 7");
+    refused(b"1", "line 3: it has 1 column, the first line has 7");
+    refused(
+        format!("\"1,a2,2016\n{}\n{}", GOOD.replace("a1", "a3"), GOOD.replace("a1", "a4")).as_bytes(),
+        "line 3: it has 1 column, the first line has 7; it goes on to line 5, and all of that is lost if a quotation mark was not closed",
+    );
     refused(
         GOOD.replace("a1,2016-05-02T07", "a2,2016-05-32T07").as_bytes(),
         "line 3, column 3 (`ScheduledDay`): `2016-05-32T07:00:00Z` is not a time in the form `%Y-%m-%dT%H:%M:%SZ`",

@@ -3,7 +3,7 @@
 //! Every id comes from the book's own, so that whatever is there already is known again: a run that broke off is taken up where it
 //! stopped. The link from the book's id of a patient is written before the patient's first event, so that whoever has none has no events.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -13,8 +13,8 @@ use smol_str::ToSmolStr;
 use tact_domain::control::{BranchListed, DirectoryEvent};
 use tact_domain::patient::state::Standing;
 use tact_domain::patient::{Event, State, Untrue, admit, evolve};
-use tact_domain::{Actor, Branch, Envelope, Recorded, Time};
-use tact_event_log::LogError;
+use tact_domain::{Actor, Branch, Envelope, Purpose, Recorded, Time, nearest_word, policy};
+use tact_event_log::{LogError, Position, Stored, StreamId};
 use tact_personal::{Details, ExternalId, Link, NewPerson, Personal, Put};
 use tact_service::control::Control;
 use tact_service::ids::IdKey;
@@ -34,6 +34,13 @@ const CHUNK: usize = 4096;
 const LINKS: u32 = 10_000;
 /// How often an append whose fate is not known is asked for again.
 const ATTEMPTS: usize = 5;
+/// Reading a patient's stream costs about as much as reading so many events of the whole log in a row, or more.
+const EVENTS_FOR_ONE_PATIENT: usize = 32;
+/// The name under which the log is read through. The NATS user that imports must be allowed a consumer of this name.
+const READER: &str = "import";
+/// Events of the whole log that are read at once, and how long to wait for some.
+const EVENTS: usize = 5000;
+const EVENTS_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Where a book goes.
 #[derive(Debug, Clone, Copy)]
@@ -61,11 +68,15 @@ pub async fn write(
 ) -> anyhow::Result<Account> {
     let clock = stores.transactor.clock().now();
     let ids = Ids { keys: stores.keys, system: &mapping.system };
-    let run = Run { stores, book, mapping, dry_run, clock, ids };
+    let mut run = Run { stores, book, mapping, dry_run, clock, ids, there: HashSet::new() };
     let mut account = Account::new(dry_run, clock, book.read);
     account.refusals = book.refused.clone();
+    run.stores.control.refresh().await.context("the policies and the directory cannot be read")?;
+    run.purposes()?;
     run.branches(&mut account).await?;
     let linked = run.linked().await?;
+    run.there = run.recorded(&linked).await;
+    let run = run;
     let mut plans = run.plans();
     progress.set_length(plans.len() as u64);
     let mut rows = vec![RowFate::default(); book.rows.len()];
@@ -139,12 +150,34 @@ struct Run<'a> {
     dry_run: bool,
     clock: Time,
     ids: Ids<'a>,
+    /// Events that are known to be in the log: not all of them that are.
+    there: HashSet<Uuid>,
 }
 
 impl Run<'_> {
+    /// A contact would be recorded for any purpose, and count for nothing if the word is misspelt: no policy may ever have known it. A network that has
+    /// no policy yet will begin with the one that ships, for all that is known.
+    fn purposes(&self) -> anyhow::Result<()> {
+        let published = self.stores.control.policies();
+        let mut known: BTreeSet<&str> =
+            published.all().iter().flat_map(|p| p.policy.purposes.keys()).map(Purpose::as_str).collect();
+        let shipped = policy::text::parse(policy::DEFAULT, "default").ok();
+        if known.is_empty() {
+            known.extend(shipped.iter().flat_map(|policy| policy.purposes.keys()).map(Purpose::as_str));
+        }
+        for contact in &self.mapping.contacts {
+            let purpose = contact.purpose.as_str();
+            if !known.contains(purpose) {
+                let near = nearest_word(purpose, known.iter().copied());
+                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                bail!("the mapping's contact by column `{}`: no policy knows the purpose `{purpose}`{hint}", contact.column);
+            }
+        }
+        Ok(())
+    }
+
     /// Lists the branches at which something has happened by now, unless they are listed.
     async fn branches(&self, account: &mut Account) -> anyhow::Result<()> {
-        self.stores.control.refresh().await.context("the directory cannot be read")?;
         let known = self.stores.control.directory();
         let used: HashSet<u16> = self.book.rows.iter().filter(|row| row.booked_at <= self.clock).map(|row| row.branch).collect();
         for (index, (code, name)) in (0u16..).zip(&self.book.branches) {
@@ -192,6 +225,44 @@ impl Run<'_> {
             after = last.value.clone();
             linked.extend(page.iter().map(|link| link.patient));
         }
+    }
+
+    /// Reads through the log for the events of the patients whom an earlier run has linked: so whoever has nothing new need not be read alone. What
+    /// is not found here is looked for in the patient's own stream.
+    async fn recorded(&self, linked: &HashSet<Uuid>) -> HashSet<Uuid> {
+        let mut there = HashSet::new();
+        if let Err(error) = self.read_through(linked, &mut there).await {
+            tracing::warn!(%error, "the log cannot be read through; what is there already is looked up patient by patient, which takes longer");
+        }
+        there
+    }
+
+    async fn read_through(&self, linked: &HashSet<Uuid>, there: &mut HashSet<Uuid>) -> Result<(), LogError> {
+        let log = self.stores.transactor.log();
+        let head = log.head().await?;
+        let (mut at, mut left) = (Position::START, linked.len() * EVENTS_FOR_ONE_PATIENT);
+        if left == 0 || at >= head {
+            return Ok(());
+        }
+        let mut follow = log.follow(READER, at).await?;
+        while at < head && left > 0 {
+            let batch = follow.next(EVENTS, EVENTS_WAIT).await?;
+            let Some(last) = batch.events.last() else {
+                return Err(LogError::Unavailable("no events came in time".to_owned()));
+            };
+            at = last.position;
+            left = left.saturating_sub(batch.events.len());
+            let of_linked = |stored: &&Stored| matches!(stored.stream, StreamId::Patient(id) if linked.contains(&id));
+            there.extend(batch.events.iter().filter(of_linked).map(|stored| stored.id));
+        }
+        follow.done(at).await
+    }
+
+    /// Whether everything that a plan would record now is known to be in the log.
+    fn is_there(&self, plan: &Plan) -> bool {
+        let registration = self.ids.registration(&self.book.patients[plan.index]);
+        let event = |fact: &Fact| self.ids.event(&self.book.rows[fact.row as usize], fact.what);
+        self.there.contains(&registration) && plan.facts.iter().all(|fact| self.there.contains(&event(fact)))
     }
 
     fn plans(&self) -> Vec<Plan> {
@@ -262,7 +333,12 @@ impl Run<'_> {
 
     async fn patient<'p>(&self, plan: &'p Plan, linked: bool, erased: bool) -> anyhow::Result<Written<'p>> {
         let Some(first) = plan.facts.first() else { return Ok(Written { plan, registration: None, facts: Vec::new() }) };
-        let known = if linked || self.dry_run { self.stores.transactor.patient_now(plan.patient).await? } else { Arc::default() };
+        if linked && self.is_there(plan) {
+            let facts = plan.facts.iter().map(|_| Became::There).collect();
+            return Ok(Written { plan, registration: Some(Became::There), facts });
+        }
+        // What is missing here because a replica lags is found when it is recorded: the log refuses it a second time.
+        let known = if linked || self.dry_run { self.stores.transactor.patient(plan.patient).await? } else { Arc::default() };
         if erased || known.state.standing == Standing::Erased {
             let refused = || Became::Refused("the patient was erased, and stays so".to_owned());
             return Ok(Written { plan, registration: Some(refused()), facts: plan.facts.iter().map(|_| refused()).collect() });
