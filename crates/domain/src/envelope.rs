@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{Datelike, Timelike};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -170,9 +171,9 @@ struct Outgoing<'a, E> {
     kind: &'static str,
     typeversion: u16,
     subject: &'a str,
-    time: Time,
+    time: Moment,
     datacontenttype: &'static str,
-    recordedat: Time,
+    recordedat: Moment,
     actor: &'a Actor,
     #[serde(skip_serializing_if = "Option::is_none")]
     branch: Option<&'a Branch>,
@@ -190,6 +191,44 @@ struct Source<'a>(&'a str);
 impl Serialize for Source<'_> {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&format_args!("/tact/{}", self.0))
+    }
+}
+
+/// A moment as chrono writes it, in a fraction of the time: every event has two.
+struct Moment(Time);
+
+impl Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let (date, time) = (self.0.date_naive(), self.0.time());
+        let (millis, rest) = (time.nanosecond() / 1_000_000, time.nanosecond() % 1_000_000);
+        let year = match u32::try_from(date.year()) {
+            Ok(year) if year <= 9999 && rest == 0 && millis < 1000 => year,
+            // Of other years, finer than a millisecond, or in a leap second: rare, and chrono's to write.
+            _ => return self.0.serialize(s),
+        };
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        digits(&mut text[0..4], year);
+        digits(&mut text[5..7], date.month());
+        digits(&mut text[8..10], date.day());
+        digits(&mut text[11..13], time.hour());
+        digits(&mut text[14..16], time.minute());
+        digits(&mut text[17..19], time.second());
+        let text = if millis == 0 {
+            text[19] = b'Z';
+            &text[..20]
+        } else {
+            digits(&mut text[20..23], millis);
+            &text[..]
+        };
+        s.serialize_str(std::str::from_utf8(text).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+/// Fills the places with a number's last decimal digits.
+fn digits(places: &mut [u8], mut number: u32) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -235,7 +274,7 @@ struct Incoming<'a> {
 impl Envelope {
     /// Writes the event as it will be stored and hashed.
     pub fn write<E: Payload>(&self, event: &E) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(768);
+        let mut bytes = Vec::with_capacity(1024);
         let outgoing = Outgoing {
             specversion: "1.0",
             id: self.id,
@@ -243,9 +282,9 @@ impl Envelope {
             kind: event.kind(),
             typeversion: event.version(),
             subject: &self.subject,
-            time: self.time,
+            time: Moment(self.time),
             datacontenttype: "application/json",
-            recordedat: self.recorded_at,
+            recordedat: Moment(self.recorded_at),
             actor: &self.actor,
             branch: self.branch.as_ref(),
             streamsequence: self.sequence,
@@ -307,5 +346,30 @@ impl<E: Payload> Recorded<E> {
             return Err(Unreadable::Chain(format!("event {sequence} does not carry the hash of the event before it")));
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_chrono_writes_them() {
+        let shown = [
+            "2026-03-02T09:00:00Z",
+            "2026-03-02T09:00:00.001Z",
+            "2026-12-31T23:59:59.999Z",
+            "1900-01-01T00:00:00.120Z",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.500Z",
+            "2026-03-02T09:00:00.000001Z",
+            "2026-03-02T09:00:00.123456789Z",
+            "2016-12-31T23:59:60Z",
+        ];
+        let far = [Time::MIN_UTC, Time::MAX_UTC];
+        for time in shown.into_iter().map(|text| text.parse().unwrap()).chain(far) {
+            let (ours, chronos) = (serde_json::to_string(&Moment(time)).unwrap(), serde_json::to_string(&time).unwrap());
+            assert_eq!(ours, chronos);
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! time zone database and each offset that it used, and is made again from those and never from today's database.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, FixedOffset, Months, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::Time;
 
@@ -20,9 +21,9 @@ pub const DATABASE: &str = chrono_tz::IANA_TZDB_VERSION;
 #[serde(deny_unknown_fields)]
 pub struct ZoneUsed {
     /// The zone's name, such as `Europe/Moscow`.
-    pub name: String,
+    pub name: SmolStr,
     /// The version of the time zone database.
-    pub tzdb: String,
+    pub tzdb: SmolStr,
     /// The offset from UTC at the moment of the decision, in seconds east.
     pub offset: i32,
     /// Every look-up of the local time at a moment that this one offset would not have answered.
@@ -53,22 +54,22 @@ enum Source {
 #[derive(Debug)]
 pub struct Zone {
     source: Source,
-    name: String,
-    tzdb: String,
+    name: SmolStr,
+    tzdb: SmolStr,
     trace: RefCell<Trace>,
 }
 
-/// The look-ups made, apart by direction: around a change of the clocks the two are not each other's inverse.
+/// The look-ups made, in their order, apart by direction: around a change of the clocks the two are not each other's inverse.
 #[derive(Debug, Default)]
 struct Trace {
-    to_local: BTreeSet<Lookup>,
-    to_utc: BTreeSet<Lookup>,
+    to_local: Vec<Lookup>,
+    to_utc: Vec<Lookup>,
 }
 
 impl Zone {
     /// A zone of the database.
     pub fn new(tz: Tz) -> Self {
-        Self { source: Source::Database(tz), name: tz.name().to_owned(), tzdb: DATABASE.to_owned(), trace: RefCell::default() }
+        Self { source: Source::Database(tz), name: tz.name().into(), tzdb: DATABASE.into(), trace: RefCell::default() }
     }
 
     /// The zone as an earlier decision used it. What that decision did not look up is answered with its one offset.
@@ -94,7 +95,7 @@ impl Zone {
                 to_local.get(&utc).copied().unwrap_or_else(|| utc.with_timezone(offset).naive_local())
             }
         };
-        self.trace.borrow_mut().to_local.insert(Lookup { local, utc });
+        self.trace.borrow_mut().to_local.push(Lookup { local, utc });
         local
     }
 
@@ -105,7 +106,7 @@ impl Zone {
             Source::Database(tz) => local_to_utc(*tz, local),
             Source::Record { offset, to_utc, .. } => to_utc.get(&local).copied().unwrap_or_else(|| (local - *offset).and_utc()),
         };
-        self.trace.borrow_mut().to_utc.insert(Lookup { local, utc });
+        self.trace.borrow_mut().to_utc.push(Lookup { local, utc });
         utc
     }
 
@@ -122,8 +123,12 @@ impl Zone {
         let offset = (self.local(now) - now.naive_utc()).num_seconds();
         let offset_seconds = i32::try_from(offset).unwrap_or_default();
         let trace = self.trace.borrow();
-        let deviating = |lookups: &BTreeSet<Lookup>| {
-            lookups.iter().filter(|l| l.local - l.utc.naive_utc() != Duration::seconds(offset)).copied().collect()
+        let deviating = |lookups: &[Lookup]| {
+            let deviates = |l: &&Lookup| l.local - l.utc.naive_utc() != Duration::seconds(offset);
+            let mut found: Vec<Lookup> = lookups.iter().filter(deviates).copied().collect();
+            found.sort_unstable();
+            found.dedup();
+            found
         };
         ZoneUsed {
             name: self.name.clone(),

@@ -37,6 +37,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
@@ -64,7 +65,11 @@ impl StreamId {
     /// `<network>.evt.<shard>.<patient>`, or `<network>.evt.net.policy` and `<network>.evt.net.directory`.
     pub fn subject(&self, network: &str) -> String {
         match self {
-            Self::Patient(patient) => format!("{network}.evt.{}.{patient}", shard(*patient)),
+            Self::Patient(patient) => {
+                let mut text = [0; Hyphenated::LENGTH];
+                let (shard, patient) = (shard(*patient), patient.as_hyphenated().encode_lower(&mut text));
+                [network, ".evt.", itoa(shard, &mut [0; 3]), ".", patient].concat()
+            }
             Self::Policy => format!("{network}.evt.net.policy"),
             Self::Directory => format!("{network}.evt.net.directory"),
         }
@@ -92,6 +97,13 @@ impl fmt::Display for StreamId {
             Self::Directory => f.write_str("directory"),
         }
     }
+}
+
+/// A number in decimal digits: a subject is made for every append, and `format!` takes some microseconds.
+fn itoa(number: u8, digits: &mut [u8; 3]) -> &str {
+    *digits = [number / 100, number / 10 % 10, number % 10].map(|digit| b'0' + digit);
+    let leading = digits.iter().take(2).take_while(|digit| **digit == b'0').count();
+    std::str::from_utf8(&digits[leading..]).unwrap_or_default()
 }
 
 /// The shard of a patient: one of 256, the first byte of the SHA-256 of the UUID's 16 bytes. Fixed for ever, since it is

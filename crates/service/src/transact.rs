@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::SmolStr;
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::events::Event;
 use tact_domain::patient::state::Standing;
@@ -343,7 +343,7 @@ impl Transactor {
             let envelope = Envelope {
                 id: command.event,
                 network: self.network.clone(),
-                subject: target.to_smolstr(),
+                subject: SmolStr::new(target.as_hyphenated().encode_lower(&mut [0; 36])),
                 time: to_millis(command.time.unwrap_or(now)),
                 recorded_at: now,
                 actor: command.actor.clone(),

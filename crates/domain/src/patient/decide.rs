@@ -5,7 +5,7 @@
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::events::{Basis, ConsentUsed, LimitCount, Override, Permitted, Refused};
@@ -372,7 +372,7 @@ impl Look<'_> {
         let counted = quota::counted(self.state, limit, scope, pending, self.now, self.zone);
         let count = u32::try_from(counted.len()).unwrap_or(u32::MAX);
         if count < limit.max {
-            found.limits.push(LimitCount { limit: limit.to_smolstr(), max: limit.max, count });
+            found.limits.push(LimitCount { limit: limit.words().clone(), max: limit.max, count });
             return;
         }
         let next = quota::room_at(limit, &counted, self.zone);
@@ -381,7 +381,7 @@ impl Look<'_> {
         let counted = items.split_off(items.len().saturating_sub(LISTED));
         reasons.push(Reason {
             next,
-            limit: Some(limit.to_smolstr()),
+            limit: Some(limit.words().clone()),
             max: Some(limit.max),
             count: Some(count),
             counted,

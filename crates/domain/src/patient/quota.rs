@@ -1,7 +1,7 @@
 //! What has been counted against a limit, what is left, and when room comes back.
 
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use super::occasion::{self, Occasion};
@@ -246,7 +246,7 @@ pub fn quota(state: &State, policy: &Policy, purpose: &Purpose, about: Option<Uu
             let counted = counted(state, limit, scope, Pending::All, now, zone);
             let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
             QuotaLine {
-                limit: limit.to_smolstr(),
+                limit: limit.words().clone(),
                 overall,
                 max: limit.max,
                 used,

@@ -215,6 +215,8 @@ pub struct Limit {
     pub per: Per,
     /// Which channels count; `None`: all.
     pub channels: Option<Vec<Channel>>,
+    /// The limit in words. Every decision says them, so they are made once.
+    words: SmolStr,
 }
 
 /// What a limit counts.
@@ -239,24 +241,36 @@ pub enum Per {
 
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.measure {
-            Measure::Attempts => write!(f, "{} attempt{}", self.max, if self.max == 1 { "" } else { "s" })?,
-            Measure::Reached => write!(f, "{} reached", self.max)?,
-            Measure::Feedback => write!(f, "{} feedback", self.max)?,
-        }
-        match self.per {
-            Per::Occasion => f.write_str(" per occasion")?,
-            Per::Rolling(period) => write!(f, " per {period}")?,
-        }
-        if let Some(channels) = &self.channels {
-            let words: Vec<_> = channels.iter().map(|c| c.as_str()).collect();
-            write!(f, " by {}", words.join(", "))?;
-        }
-        Ok(())
+        f.write_str(&self.words)
     }
 }
 
 impl Limit {
+    /// A limit, with its words.
+    pub fn new(measure: Measure, max: u32, per: Per, channels: Option<Vec<Channel>>) -> Self {
+        let what = match measure {
+            Measure::Attempts if max == 1 => "attempt",
+            Measure::Attempts => "attempts",
+            Measure::Reached => "reached",
+            Measure::Feedback => "feedback",
+        };
+        let span = match per {
+            Per::Occasion => "occasion".to_owned(),
+            Per::Rolling(period) => period.to_string(),
+        };
+        let by = channels.iter().map(|channels| {
+            let words: Vec<_> = channels.iter().map(|c| c.as_str()).collect();
+            format!(" by {}", words.join(", "))
+        });
+        let words = format!("{max} {what} per {span}{}", by.collect::<String>()).into();
+        Self { measure, max, per, channels, words }
+    }
+
+    /// The limit in words, such as `1 attempt per 24 hours by phone`.
+    pub fn words(&self) -> &SmolStr {
+        &self.words
+    }
+
     /// Whether it counts contacts on this channel.
     pub fn counts_channel(&self, channel: Channel) -> bool {
         self.channels.as_ref().is_none_or(|channels| channels.iter().any(|c| c.covers(channel)))

@@ -268,7 +268,7 @@ fn limit<'t>(reader: &mut Reader<'t>, value: &Value<'t>) -> Option<Limit> {
     if measure == Measure::Feedback && per == Per::Occasion {
         reader.mistake(table.key_at("per"), "feedback is counted per period, such as `per = \"6 months\"`");
     }
-    Some(Limit { measure, max, per, channels })
+    Some(Limit::new(measure, max, per, channels))
 }
 
 /// Reads what the policy says of one purpose.

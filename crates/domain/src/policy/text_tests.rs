@@ -32,11 +32,11 @@ fn rule(name: &str) -> Rule {
 }
 
 fn per_occasion(measure: Measure, max: u32) -> Limit {
-    Limit { measure, max, per: Per::Occasion, channels: None }
+    Limit::new(measure, max, Per::Occasion, None)
 }
 
 fn rolling(measure: Measure, max: u32, period: Period) -> Limit {
-    Limit { measure, max, per: Per::Rolling(period), channels: None }
+    Limit::new(measure, max, Per::Rolling(period), None)
 }
 
 #[test]
@@ -50,8 +50,8 @@ fn the_default_policy_says_what_the_contract_says() {
     assert_eq!(
         policy.overall,
         [
-            Limit { channels: phone.clone(), ..rolling(Measure::Attempts, 1, Period::Hours(24)) },
-            Limit { channels: phone, ..rolling(Measure::Attempts, 4, Period::Days(30)) },
+            Limit::new(Measure::Attempts, 1, Per::Rolling(Period::Hours(24)), phone.clone()),
+            Limit::new(Measure::Attempts, 4, Per::Rolling(Period::Days(30)), phone),
             rolling(Measure::Attempts, 8, Period::Days(30)),
         ]
     );

@@ -1,5 +1,6 @@
 //! The printed page of the sample's morning: what is due, what stands in the way, what was refused lately and why.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
@@ -12,8 +13,9 @@ use super::day::Told;
 use super::{BRANCHES, morning};
 use crate::client::Client;
 
-/// How many lines each list shows.
-const SHOWN: usize = 8;
+/// How many lines each list shows, and how many of them for one purpose: the page is to show something of each.
+const SHOWN: usize = 10;
+const SHOWN_OF_A_PURPOSE: usize = 3;
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
@@ -128,8 +130,9 @@ async fn branch_lists(out: &mut String, client: &Client, code: &str, zone: Tz, p
         callable.len(),
         blocked.len()
     )?;
+    writeln!(out, "  now: {}; in the way: {}", by_purpose(&callable), by_purpose(&blocked))?;
     let mut lines = table(&["whom", "what for", "how", "until", "about"]);
-    for entry in callable.iter().take(SHOWN) {
+    for entry in most_urgent(&callable) {
         lines.add_row([
             entry["name"].as_str().unwrap_or("(unknown)").to_owned(),
             entry["purpose"].as_str().unwrap_or_default().to_owned(),
@@ -141,7 +144,7 @@ async fn branch_lists(out: &mut String, client: &Client, code: &str, zone: Tz, p
     writeln!(out, "{lines}")?;
     if !blocked.is_empty() {
         let mut lines = table(&["not now", "what for", "what stands in the way", "ask again"]);
-        for entry in blocked.iter().take(SHOWN) {
+        for entry in most_urgent(&blocked) {
             lines.add_row([
                 entry["name"].as_str().unwrap_or("(unknown)").to_owned(),
                 entry["purpose"].as_str().unwrap_or_default().to_owned(),
@@ -164,11 +167,36 @@ async fn branch_lists(out: &mut String, client: &Client, code: &str, zone: Tz, p
     Ok(())
 }
 
+/// How many entries there are for each purpose, in words.
+fn by_purpose(entries: &[&Value]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for entry in entries {
+        *counts.entry(entry["purpose"].as_str().unwrap_or_default()).or_default() += 1;
+    }
+    let words: Vec<String> = counts.iter().map(|(purpose, count)| format!("{purpose} {count}")).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+/// The entries whose time runs out first, a few of each purpose.
+fn most_urgent<'a>(entries: &[&'a Value]) -> Vec<&'a Value> {
+    let mut sorted = entries.to_vec();
+    // Times in UTC sort as texts; what has no end comes last.
+    sorted.sort_by_key(|entry| (entry["due_until"].is_null(), entry["due_until"].as_str().unwrap_or_default()));
+    let mut shown = BTreeMap::<&str, usize>::new();
+    sorted.retain(|entry| {
+        let count = shown.entry(entry["purpose"].as_str().unwrap_or_default()).or_default();
+        *count += 1;
+        *count <= SHOWN_OF_A_PURPOSE
+    });
+    sorted.truncate(SHOWN);
+    sorted
+}
+
 fn refusals(out: &mut String, told: &Told) -> Result<()> {
     writeln!(out, "Refused lately, and why:")?;
     let mut lines = table(&["when", "branch", "whom", "what for", "why", "ask again"]);
     // One example of each first reason, the latest.
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let latest = told.refusals.iter().rev().filter(|r| seen.insert(r.reasons[0]["code"].to_string()));
     for refusal in latest.take(20) {
         let when = |time: DateTime<Utc>| time.with_timezone(&Tz::Europe__Moscow).format("%d %b %H:%M").to_string();
