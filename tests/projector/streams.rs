@@ -79,8 +79,8 @@ async fn when_another_policy_comes_into_force_everything_due_is_computed_anew_ev
     let book = opened().await;
     let last = write(&book, 4, 1300, 500).await;
     let effect = start() + Span::days(500);
-    let stricter = policy::DEFAULT.replace("[purposes.", "#\n[purposes.");
-    let stricter = format!("# another\n{stricter}");
+    let stricter = policy::DEFAULT.replace("\"6 months after\", until = \"12 months", "\"8 months after\", until = \"12 months");
+    assert_ne!(stricter, policy::DEFAULT);
     book.publish("2", &stricter, start() + Span::days(450), effect).await;
     for engine in Engine::both().await {
         let hands = Hands::at(late());
@@ -103,6 +103,11 @@ async fn when_another_policy_comes_into_force_everything_due_is_computed_anew_ev
         running.abort();
         let after = tables(&read).await;
         assert_eq!((of(&after, "1"), of(&after, "2")), (0, of(&before, "1")), "{}", engine.name);
+        let due = |tables: &Tables| {
+            let (_, rows) = tables.iter().find(|(name, _)| *name == "due").unwrap();
+            rows.iter().map(|row| row.replace("\"policy\":\"1\"", "\"policy\":\"2\"")).collect::<Vec<_>>()
+        };
+        assert_ne!(due(&after), due(&before), "{}: the windows are the new policy's", engine.name);
         let cold = Engine::sqlite();
         let fresh = cold.open().await;
         Projector::new(book.log.clone(), fresh.clone(), hands.now(), settings(800)).catch_up().await.unwrap();

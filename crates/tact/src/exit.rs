@@ -2,6 +2,8 @@
 
 use tact_database::DbError;
 use tact_event_log::LogError;
+use tact_projector::ProjectorError;
+use tact_service::transact::Failure;
 
 /// A test has failed, or a command could not do what was asked.
 pub const FAILED: u8 = 1;
@@ -23,25 +25,61 @@ pub struct Usage(pub String);
 
 /// The exit code that an error stands for.
 pub fn code(error: &anyhow::Error) -> u8 {
-    for cause in error.chain() {
-        if cause.is::<Usage>() {
-            return USAGE;
-        }
-        if let Some(error) = cause.downcast_ref::<LogError>() {
-            return match error {
-                LogError::Unavailable(_) | LogError::InDoubt(_) => LOG,
-                LogError::Misfit(_) | LogError::Damaged(_) => MISFIT,
-                LogError::Full(_) | LogError::InUse(_) => BUSY,
-                LogError::TooLarge(_) => FAILED,
-            };
-        }
-        if let Some(error) = cause.downcast_ref::<DbError>() {
-            return match error {
-                DbError::Newer { .. } => MISFIT,
-                DbError::Full(_) => BUSY,
-                _ => DATABASE,
-            };
-        }
+    error.chain().find_map(of).unwrap_or(FAILED)
+}
+
+/// What one error of a chain says by itself. A transparent error hides the one that it holds from the chain, so each is named here.
+fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if error.is::<Usage>() {
+        return Some(USAGE);
     }
-    FAILED
+    if let Some(ProjectorError::AheadOfLog { .. }) = error.downcast_ref() {
+        return Some(MISFIT);
+    }
+    let log = match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(Failure::Log(error)), _) | (_, Some(ProjectorError::Log(error))) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    let database = match error.downcast_ref() {
+        Some(ProjectorError::Database(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    log.map(of_log).or(database.map(of_database))
+}
+
+fn of_log(error: &LogError) -> u8 {
+    match error {
+        LogError::Unavailable(_) | LogError::InDoubt(_) => LOG,
+        LogError::Misfit(_) | LogError::Damaged(_) => MISFIT,
+        LogError::Full(_) | LogError::InUse(_) => BUSY,
+        LogError::TooLarge(_) => FAILED,
+    }
+}
+
+fn of_database(error: &DbError) -> u8 {
+    match error {
+        DbError::Newer { .. } => MISFIT,
+        DbError::Full(_) => BUSY,
+        _ => DATABASE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_code_whatever_holds_it() {
+        let away = || LogError::Unavailable("away".to_owned());
+        let behind = |error: anyhow::Error| code(&Err::<(), _>(error).context("it began so well").unwrap_err());
+        assert_eq!(behind(away().into()), LOG);
+        assert_eq!(behind(ProjectorError::from(away()).into()), LOG);
+        assert_eq!(behind(Failure::from(away()).into()), LOG);
+        assert_eq!(behind(ProjectorError::from(DbError::Full("no room".to_owned())).into()), BUSY);
+        assert_eq!(behind(ProjectorError::AheadOfLog { read: 2, head: 1 }.into()), MISFIT);
+        assert_eq!(behind(Usage("no".to_owned()).into()), USAGE);
+        assert_eq!(behind(anyhow::anyhow!("something else")), FAILED);
+    }
 }

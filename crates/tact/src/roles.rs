@@ -368,7 +368,7 @@ async fn keep_control_fresh(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             Ok(()) => troubled = false,
             Err(error) if !troubled => {
                 troubled = true;
-                tracing::warn!(%error, "the policies cannot be read; no permits once the last reading is a minute old");
+                tracing::warn!(%error, "the policies cannot be read; no permits once the last reading is 45 s old");
             }
             Err(_) => {}
         }

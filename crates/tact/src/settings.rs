@@ -206,12 +206,12 @@ impl Given {
             }
             Log::Jetstream => {
                 let nats = first!(nats_url).context("`log` is `jetstream`, so `nats_url` must say where the NATS servers are")?;
-                let database = match (first!(database_url), first!(database_url_file)) {
-                    (Some(url), _) => url,
-                    (None, Some(path)) => read_secret(&path)?,
-                    (None, None) => {
-                        bail!("`log` is `jetstream`, so `database_url` or `database_url_file` must say where PostgreSQL is")
-                    }
+                // Either of the two in a later place stands before both in an earlier one.
+                let database = match self.database()? {
+                    Some(url) => url,
+                    None => file
+                        .database()?
+                        .context("`log` is `jetstream`, so `database_url` or `database_url_file` must say where PostgreSQL is")?,
                 };
                 let login = match (first!(nats_user), first!(nats_password_file)) {
                     (Some(user), Some(path)) => Some((user, path)),
@@ -219,7 +219,11 @@ impl Given {
                     _ => bail!("`nats_user` and `nats_password_file` go together: set both or neither"),
                 };
                 let nats = nats.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
-                Storage::Servers { nats, login, replicas: first!(replicas).unwrap_or(3), database: Secret(database) }
+                let replicas = first!(replicas).unwrap_or(3);
+                if !matches!(replicas, 1 | 3 | 5) {
+                    bail!("`replicas`: {replicas} copies cannot outvote one another; write 1, 3 or 5");
+                }
+                Storage::Servers { nats, login, replicas, database: Secret(database) }
             }
         };
         let network = first!(network).unwrap_or_else(|| "tact".to_owned());
@@ -239,6 +243,15 @@ impl Given {
             wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
             now: self.now,
         })
+    }
+
+    /// The database's address, as one place gives it.
+    fn database(&self) -> Result<Option<String>> {
+        match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => Ok(Some(url.clone())),
+            (None, Some(path)) => read_secret(path).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     fn file(path: &Path) -> Result<Self> {
