@@ -93,7 +93,11 @@ pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent) -> P
         match log.append(stream, after, event.clone()).await {
             Ok(Append::Done(position)) => return position,
             Ok(Append::Conflict) => {
-                let news = log.read_stream(stream, after, Freshness::Latest).await.unwrap();
+                let news = match log.read_stream(stream, after, Freshness::Latest).await {
+                    Ok(news) => news,
+                    Err(LogError::Unavailable(_)) => continue,
+                    Err(error) => panic!("{stream}: {error}"),
+                };
                 assert!(!news.is_empty(), "{stream}: a conflict behind {after}, but nothing is there");
                 if let Some(own) = news.iter().find(|stored| stored.id == event.id) {
                     return own.position;
@@ -101,7 +105,7 @@ pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent) -> P
                 after = news.last().unwrap().position;
             }
             // The same event again: that is what the law allows.
-            Err(LogError::InDoubt(_)) => {}
+            Err(LogError::InDoubt(_) | LogError::Unavailable(_)) => {}
             Err(error) => panic!("{stream}: {error}"),
         }
     }

@@ -140,12 +140,12 @@ impl Nats {
         self.until(move || answers(port)).await
     }
 
-    /// Freezes it with SIGSTOP: its connections stay open, and nothing answers.
+    /// Freezes it with SIGSTOP: once this returns, its connections stay open and nothing answers.
     ///
     /// # Errors
     /// If it does not run.
     pub fn pause(&self) -> Result<()> {
-        self.running().as_ref().context("it does not run")?.signal("STOP")
+        self.running().as_ref().context("it does not run")?.freeze()
     }
 
     /// Lets it go on after [`Self::pause`].

@@ -72,6 +72,31 @@ impl Process {
         Ok(())
     }
 
+    /// Stops it where it is, and waits until each of its threads stands still: the signal alone lets them finish what they are at.
+    pub(crate) fn freeze(&self) -> Result<()> {
+        self.signal("STOP")?;
+        let began = Instant::now();
+        while !self.stands_still()? {
+            if began.elapsed() > PATIENCE {
+                bail!("process {} does not stand still after {} s", self.child.id(), PATIENCE.as_secs());
+            }
+            pause();
+        }
+        Ok(())
+    }
+
+    fn stands_still(&self) -> Result<bool> {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread that has just ended does nothing any more.
+            let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
+            let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+            if state != Some('T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Kills it at once, as a power failure of the process would.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
