@@ -107,8 +107,8 @@ impl Reaction {
             }
             Step::Part => {
                 if matches!(target.standing, Standing::Merged { into, .. } if into == self.source) {
-                    // Taken in once more since, or about to be: the later word holds.
-                    if source.holds(self.target) {
+                    // Taken in once more since: the later word holds.
+                    if source.absorbed.iter().any(|a| a.from == self.target) {
                         return Outcome::Nothing;
                     }
                     let facts = source.parted_facts(self.target);
