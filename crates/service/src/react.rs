@@ -216,6 +216,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_undoing_that_is_told_again_does_not_undo_a_merge_the_other_way_round() {
+        let (service, _, keys) = both();
+        three(&service).await;
+        let begun = record(&service, SURVIVOR, 4, absorbing(OTHER)).await;
+        react(&service, &keys, &begun, SURVIVOR).await.unwrap().expect("the other is closed");
+        record(&service, SURVIVOR, 5, Event::Separated(Separated { from: OTHER, facts: None })).await;
+        settle(&service, &keys).await;
+        let begun = record(&service, OTHER, 6, absorbing(SURVIVOR)).await;
+        react(&service, &keys, &begun, OTHER).await.unwrap().expect("the first survivor is closed");
+        // The reactor dies here, and the next one begins further back: with what opened the other again.
+        settle(&service, &keys).await;
+        let other = service.patient_now(OTHER).await.unwrap();
+        assert!(other.state.is_open() && other.state.holds(SURVIVOR), "{:?}", other.state.absorbing);
+    }
+
+    #[tokio::test]
     async fn whoever_opens_again_late_holds_nobody_up() {
         let (service, _, keys) = both();
         three(&service).await;

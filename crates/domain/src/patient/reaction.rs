@@ -85,7 +85,10 @@ impl Reaction {
                     return Outcome::Nothing;
                 }
                 match target.standing {
-                    Standing::Merged { into, .. } if into == self.source => Outcome::Nothing,
+                    // Closed by an earlier merge that was undone before it was done: what had to bring the facts has passed.
+                    Standing::Merged { into, .. } if into == self.source => {
+                        Outcome::Undo(Event::Absorbed(Absorbed { from: self.target, facts: Box::new(everything(target)) }))
+                    }
                     Standing::Open | Standing::Died if target.absorbing.is_none() => {
                         Outcome::Append(Event::Merged(Merged { into: self.source }))
                     }
@@ -107,8 +110,8 @@ impl Reaction {
             }
             Step::Part => {
                 if matches!(target.standing, Standing::Merged { into, .. } if into == self.source) {
-                    // Taken in once more since: the later word holds.
-                    if source.absorbed.iter().any(|a| a.from == self.target) {
+                    // Taken in once more since, or about to be: the later word holds.
+                    if source.holds(self.target) {
                         return Outcome::Nothing;
                     }
                     let facts = source.parted_facts(self.target);
