@@ -48,7 +48,7 @@ pub fn reaction(recorded: &Recorded, patient: Uuid, state: &State) -> Option<Rea
 pub enum Outcome {
     /// This event, to the target's stream.
     Append(Event),
-    /// This event, to the source's stream: the target cannot take part, so what was begun is undone.
+    /// This event, to the source's stream: the target cannot take part, so what was begun is undone; or is closed already, and it is done.
     Undo(Event),
     /// Nothing: it is done already, or has become void.
     Nothing,
