@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use tact_event_log::contract::{appended, collect, contend, event, patient};
+use tact_event_log::contract::{Outages, appended, collect, contend, event, patient};
 use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, LogError, Position, open_jetstream};
 use tact_testbed::{Nats, NatsCluster};
 
@@ -125,7 +125,7 @@ async fn exactly_once_while(log: Arc<dyn EventLog>, disturb: impl Future<Output 
         let log = log.clone();
         tokio::spawn(async move {
             for number in 0..EACH {
-                contend(&*log, patient((writer + number) % STREAMS), event(writer, number)).await;
+                contend(&*log, patient((writer + number) % STREAMS), event(writer, number), Outages::Expected).await;
             }
         })
     });

@@ -93,6 +93,20 @@ impl Book {
         self.append(StreamId::Directory, at, at, &DirectoryEvent::BranchListed(listed)).await
     }
 
+    /// Places someone whom no writer knows elsewhere, so that there is always somebody to forget, whoever of the writers comes first.
+    pub(crate) async fn refer_a_stranger(&self, at: Time) {
+        let stream = StreamId::Patient(patient(u64::MAX));
+        let referral = Dice(u64::MAX).id();
+        for event in [
+            registered(branch(0), "Europe/Moscow"),
+            Event::ReferralOpened(ReferralOpened { referral, need: "x_ray".parse().unwrap() }),
+            Event::ReferralArranged(ReferralArranged { referral, provider: referral, starts_at: None }),
+            Event::ReferralClosed(ReferralRef { referral }),
+        ] {
+            self.append(stream, at, at, &event).await;
+        }
+    }
+
     /// Appends one event whatever the stream holds, as long as nobody is faster.
     pub(crate) async fn append<E: Payload>(&self, stream: StreamId, time: Time, recorded_at: Time, event: &E) -> Position {
         loop {

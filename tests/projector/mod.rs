@@ -102,6 +102,7 @@ async fn opened_on(log: Arc<dyn EventLog>) -> Book {
         )
         .await;
     }
+    book.refer_a_stranger(before).await;
     book
 }
 

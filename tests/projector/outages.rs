@@ -53,8 +53,9 @@ async fn tables_that_know_more_than_the_log_belong_to_another_one() {
     let read = engine.open().await;
     projector(&book, &read, 100).catch_up().await.unwrap();
     let other = opened().await;
+    let end = other.log.head().await.unwrap().to_stored();
     let error = projector(&other, &read, 100).run(std::future::pending()).await.unwrap_err();
-    assert!(matches!(error, ProjectorError::AheadOfLog { head: 4, .. }), "{error}");
+    assert!(matches!(error, ProjectorError::AheadOfLog { head, .. } if head == end), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

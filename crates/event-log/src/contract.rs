@@ -86,8 +86,18 @@ pub async fn collect(follow: &mut dyn Follow, max: usize, count: usize) -> Vec<S
     all
 }
 
+/// Whether a log may be unavailable for a while. Where nobody breaks anything it may not: a test would wait for ever for a log that never comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outages {
+    /// Being unavailable is a failure.
+    None,
+    /// Being unavailable is asked again.
+    Expected,
+}
+
 /// Appends again and again until it wins, as a service does.
-pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent) -> Position {
+pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent, outages: Outages) -> Position {
+    let expected = outages == Outages::Expected;
     let mut after = Position::START;
     loop {
         match log.append(stream, after, event.clone()).await {
@@ -95,7 +105,7 @@ pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent) -> P
             Ok(Append::Conflict) => {
                 let news = match log.read_stream(stream, after, Freshness::Latest).await {
                     Ok(news) => news,
-                    Err(LogError::Unavailable(_)) => continue,
+                    Err(LogError::Unavailable(_)) if expected => continue,
                     Err(error) => panic!("{stream}: {error}"),
                 };
                 assert!(!news.is_empty(), "{stream}: a conflict behind {after}, but nothing is there");
@@ -105,7 +115,8 @@ pub async fn contend(log: &dyn EventLog, stream: StreamId, event: NewEvent) -> P
                 after = news.last().unwrap().position;
             }
             // The same event again: that is what the law allows.
-            Err(LogError::InDoubt(_) | LogError::Unavailable(_)) => {}
+            Err(LogError::InDoubt(_)) => {}
+            Err(LogError::Unavailable(_)) if expected => {}
             Err(error) => panic!("{stream}: {error}"),
         }
     }
@@ -404,7 +415,7 @@ async fn readers_see_everything_once_while_many_write(candidate: &dyn Candidate)
         let log = log.clone();
         tokio::spawn(async move {
             for number in 0..EACH {
-                contend(&*log, patient((writer + number) % STREAMS), event(writer, number)).await;
+                contend(&*log, patient((writer + number) % STREAMS), event(writer, number), Outages::None).await;
             }
         })
     });

@@ -267,7 +267,7 @@ impl Story {
         }
         let (stream, event) = match reaction.outcome(&self.state(reaction.target), &self.state(reaction.source)) {
             Then::Append(event) => (reaction.target, event),
-            Then::Undo(event) => (reaction.source, event),
+            Then::AppendToSource(event) => (reaction.source, event),
             Then::Nothing => return,
         };
         let now = self.now(stream, recorded.envelope.recorded_at);

@@ -58,7 +58,7 @@ async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, c
         let (patient, event, other) = match reaction.outcome(&target.state, &source.state) {
             Outcome::Nothing => return Ok(None),
             Outcome::Append(event) => (reaction.target, event, &source),
-            Outcome::Undo(event) => (reaction.source, event, &target),
+            Outcome::AppendToSource(event) => (reaction.source, event, &target),
         };
         let command = command(keys, cause, patient, &event, Some(reaction.time));
         let to_target = patient == reaction.target;
@@ -69,7 +69,7 @@ async fn carry_out(transactor: &Transactor, keys: &IdKey, reaction: &Reaction, c
                 let (target, source) = if to_target { (state, &other.state) } else { (&other.state, state) };
                 let event = match reaction.outcome(target, source) {
                     Outcome::Append(event) if to_target => event,
-                    Outcome::Undo(event) if !to_target => event,
+                    Outcome::AppendToSource(event) if !to_target => event,
                     _ => {
                         moved.store(true, Ordering::Relaxed);
                         return Err(Failure::Busy);

@@ -49,7 +49,7 @@ pub enum Outcome {
     /// This event, to the target's stream.
     Append(Event),
     /// This event, to the source's stream: the target cannot take part, so what was begun is undone; or is closed already, and it is done.
-    Undo(Event),
+    AppendToSource(Event),
     /// Nothing: it is done already, or has become void.
     Nothing,
 }
@@ -86,13 +86,14 @@ impl Reaction {
                 }
                 match target.standing {
                     // Closed by an earlier merge that was undone before it was done: what had to bring the facts has passed.
-                    Standing::Merged { into, .. } if into == self.source => {
-                        Outcome::Undo(Event::Absorbed(Absorbed { from: self.target, facts: Box::new(everything(target)) }))
-                    }
+                    Standing::Merged { into, .. } if into == self.source => Outcome::AppendToSource(Event::Absorbed(Absorbed {
+                        from: self.target,
+                        facts: Box::new(everything(target)),
+                    })),
                     Standing::Open | Standing::Died if target.absorbing.is_none() => {
                         Outcome::Append(Event::Merged(Merged { into: self.source }))
                     }
-                    _ => Outcome::Undo(Event::Separated(Separated { from: self.target, facts: None })),
+                    _ => Outcome::AppendToSource(Event::Separated(Separated { from: self.target, facts: None })),
                 }
             }
             Step::Absorb => {
@@ -104,7 +105,7 @@ impl Reaction {
                 let undone = target.absorbing != Some(self.source) && target.parted.iter().any(|p| p.from == self.source);
                 if undone || target.standing == Standing::Erased {
                     let facts = Some(Box::new(target.parted_facts(self.source)));
-                    return Outcome::Undo(Event::Separated(Separated { from: self.source, facts }));
+                    return Outcome::AppendToSource(Event::Separated(Separated { from: self.source, facts }));
                 }
                 Outcome::Append(Event::Absorbed(Absorbed { from: self.source, facts: Box::new(everything(source)) }))
             }
