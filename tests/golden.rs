@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use tact_domain::control::{DirectoryEvent, PolicyPublished};
+use tact_domain::disclosure::AccessEvent;
 use tact_domain::envelope::{Hash, Payload, hash};
 use tact_domain::patient::{Event, State, evolve};
 use tact_domain::{Code, Recorded};
@@ -74,6 +75,10 @@ fn events_outside_patients_streams_are_read_and_written_as_ever() {
     let (_, covered) = check::<DirectoryEvent>("directory", "directory");
     for kind in ["branch.listed", "provider.listed", "clinician.departed"] {
         assert!(covered.contains(&(kind.to_owned(), 1)), "no file in tests/golden/directory shows {kind}");
+    }
+    let (_, covered) = check::<AccessEvent>("access", "access");
+    for kind in AccessEvent::KINDS {
+        assert!(covered.contains(&((*kind).to_owned(), 1)), "no file in tests/golden/access shows {kind}");
     }
 }
 

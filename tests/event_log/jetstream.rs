@@ -205,7 +205,7 @@ async fn messages_are_cloud_events_under_literal_subjects() {
     let client = async_nats::connect(nats.url()).await.unwrap();
     let mut seen = client.subscribe(format!("{network}.>")).await.unwrap();
     client.flush().await.unwrap();
-    let streams = [patient(1), StreamId::Policy, StreamId::Directory];
+    let streams = [patient(1), StreamId::Policy, StreamId::Directory, StreamId::Access];
     for (number, stream) in (0..).zip(streams) {
         appended(&log, stream, Position::START, event(0, number)).await;
         let message = tokio::time::timeout(Duration::from_secs(60), futures::StreamExt::next(&mut seen)).await.unwrap().unwrap();

@@ -1,4 +1,5 @@
 //! The events outside patients' streams: published policies, and the directory of branches, providers and clinicians who have left.
+//! What was handed out is in [`crate::disclosure`].
 
 use std::collections::BTreeMap;
 
@@ -43,11 +44,11 @@ impl Payload for PolicyPublished {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(kind: &str, data: &RawValue) -> Result<T, Unreadable> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(kind: &str, data: &RawValue) -> Result<T, Unreadable> {
     serde_json::from_str(data.get()).map_err(|e| Unreadable::Data { kind: kind.to_owned(), error: e.to_string() })
 }
 
-fn unknown<T>(kind: &str, version: u16, known: &[&str]) -> Result<T, Unreadable> {
+pub(crate) fn unknown<T>(kind: &str, version: u16, known: &[&str]) -> Result<T, Unreadable> {
     Err(if known.contains(&kind) {
         Unreadable::Version { kind: kind.to_owned(), version }
     } else {

@@ -78,7 +78,7 @@ pub struct Envelope {
     pub id: Uuid,
     /// The network that it belongs to; the CloudEvents `source` is `/tact/<network>`.
     pub network: SmolStr,
-    /// What it is about: the patient's UUID, `policy` or `directory`.
+    /// What it is about: the patient's UUID, `policy`, `directory` or `access`.
     pub subject: SmolStr,
     /// When it happened, which may be long before it was recorded.
     pub time: Time,
@@ -137,7 +137,7 @@ pub enum Unreadable {
     Chain(String),
 }
 
-/// Data that can stand in an event: the patient's, the policy's or the directory's.
+/// Data that can stand in an event: of a patient's stream or one of those beside them.
 pub trait Payload: Serialize + Sized {
     /// The type's name.
     fn kind(&self) -> &'static str;

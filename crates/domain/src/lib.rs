@@ -6,6 +6,7 @@
 //! Four functions are the heart: [`patient::evolve`], [`patient::decide`], [`patient::agenda`] and [`patient::quota`].
 
 pub mod control;
+pub mod disclosure;
 pub mod envelope;
 pub mod patient;
 pub mod policy;

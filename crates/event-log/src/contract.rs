@@ -251,10 +251,10 @@ async fn a_repeated_append_writes_nothing_twice(candidate: &dyn Candidate) {
 
 async fn control_streams_stand_beside_patients(candidate: &dyn Candidate) {
     let log = candidate.empty().await;
-    let streams = [StreamId::Policy, StreamId::Directory, patient(1)];
-    let mut last = [Position::START; 3];
-    for number in 0..9 {
-        let which = usize::try_from(number % 3).unwrap();
+    let streams = [StreamId::Policy, StreamId::Directory, StreamId::Access, patient(1)];
+    let mut last = [Position::START; 4];
+    for number in 0..12 {
+        let which = usize::try_from(number % 4).unwrap();
         last[which] = appended(&*log, streams[which], last[which], event(0, number)).await;
     }
     for (which, stream) in streams.into_iter().enumerate() {
@@ -262,7 +262,7 @@ async fn control_streams_stand_beside_patients(candidate: &dyn Candidate) {
         assert_eq!(events.len(), 3);
         assert_eq!(events[2].position, last[which]);
     }
-    let all = collect(&mut *log.follow("control", Position::START).await.unwrap(), 4, 9).await;
+    let all = collect(&mut *log.follow("control", Position::START).await.unwrap(), 4, 12).await;
     assert_eq!(all.iter().map(|event| event.stream).collect::<Vec<_>>(), streams.repeat(3));
 }
 

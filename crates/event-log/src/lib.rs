@@ -58,11 +58,13 @@ pub enum StreamId {
     Policy,
     /// The network's directory: branches, providers, clinicians who have left.
     Directory,
+    /// Who was given what: a record of access, in which nothing is decided.
+    Access,
 }
 
 impl StreamId {
     /// The literal subject of this stream below a network's name:
-    /// `<network>.evt.<shard>.<patient>`, or `<network>.evt.net.policy` and `<network>.evt.net.directory`.
+    /// `<network>.evt.<shard>.<patient>`, or `<network>.evt.net.policy`, `<network>.evt.net.directory` and `<network>.evt.net.access`.
     pub fn subject(&self, network: &str) -> String {
         match self {
             Self::Patient(patient) => {
@@ -72,6 +74,7 @@ impl StreamId {
             }
             Self::Policy => format!("{network}.evt.net.policy"),
             Self::Directory => format!("{network}.evt.net.directory"),
+            Self::Access => format!("{network}.evt.net.access"),
         }
     }
 
@@ -81,6 +84,7 @@ impl StreamId {
         match rest.split_once('.')? {
             ("net", "policy") => Some(Self::Policy),
             ("net", "directory") => Some(Self::Directory),
+            ("net", "access") => Some(Self::Access),
             (number, patient) => {
                 let patient: Uuid = patient.parse().ok()?;
                 (number.parse() == Ok(shard(patient))).then_some(Self::Patient(patient))
@@ -95,6 +99,7 @@ impl fmt::Display for StreamId {
             Self::Patient(patient) => write!(f, "{patient}"),
             Self::Policy => f.write_str("policy"),
             Self::Directory => f.write_str("directory"),
+            Self::Access => f.write_str("access"),
         }
     }
 }
@@ -290,7 +295,7 @@ mod tests {
         let subject = StreamId::Patient(patient).subject("net");
         // The shard is part of what is stored: this number may never change.
         assert_eq!(subject, "net.evt.26.0197a1c0-5f7e-7cc3-9d2c-0123456789ab");
-        for stream in [StreamId::Patient(patient), StreamId::Policy, StreamId::Directory] {
+        for stream in [StreamId::Patient(patient), StreamId::Policy, StreamId::Directory, StreamId::Access] {
             assert_eq!(StreamId::from_subject("net", &stream.subject("net")), Some(stream));
             assert_eq!(StreamId::from_subject("ne", &stream.subject("net")), None);
             assert_eq!(StreamId::from_subject("net", &stream.subject("net2")), None);

@@ -236,6 +236,8 @@ impl Session {
                     rows.set_aside.extend(effect.set_aside);
                     zones.extend(effect.zone_of);
                 }
+                // No row follows from what was handed out.
+                StreamId::Access => {}
             }
         }
         drop(batch);

@@ -1,4 +1,5 @@
-//! What every service must know beside patients: the published policies and the directory.
+//! The streams beside the patients': the published policies and the directory, which every service must know, and the record of access,
+//! which is only written.
 //!
 //! A policy takes effect at least a minute after it was published. So a service that has read the policies within that minute knows every
 //! one in force, and one that has not grants nothing.
@@ -9,6 +10,7 @@ use chrono::Duration;
 use chrono_tz::Tz;
 use smol_str::SmolStr;
 use tact_domain::control::{BranchListed, Directory, DirectoryEvent, POLICY_NOTICE, Policies, PolicyPublished, Published};
+use tact_domain::disclosure::{AccessEvent, HistoryExported};
 use tact_domain::envelope::{Hash, Payload, hash};
 use tact_domain::patient::State;
 use tact_domain::{Branch, Envelope, Recorded, Time, Unreadable, Zone};
@@ -48,7 +50,8 @@ impl<T: Clone> Stream<T> {
         if self.unreadable.is_none()
             && let Err(unreadable) = read.and_then(|recorded| evolve(Arc::make_mut(&mut self.value), recorded))
         {
-            tracing::error!(stream = %id, position = %stored.position, %unreadable, "an event cannot be read: no permits until a person has looked");
+            let decides = id != StreamId::Access;
+            tracing::error!(stream = %id, position = %stored.position, %unreadable, no_permits = decides, "an event cannot be read: a person must look");
             self.unreadable = Some(unreadable.to_string().into());
         }
         self.position = stored.position;
@@ -68,6 +71,11 @@ fn evolve_directory(directory: &mut Directory, recorded: Recorded<DirectoryEvent
     Ok(())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the policies' counterpart can fail")]
+fn evolve_access((): &mut (), _: Recorded<AccessEvent>) -> Result<(), Unreadable> {
+    Ok(())
+}
+
 /// The policies and the directory as this service knows them.
 #[derive(Debug)]
 pub struct Control {
@@ -76,6 +84,8 @@ pub struct Control {
     clock: Clock,
     policies: Mutex<Stream<Policies>>,
     directory: Mutex<Stream<Directory>>,
+    /// How far the record of access has been read: only before something is added to it.
+    access: Mutex<Stream<()>>,
     /// A copy to read without waiting, with the moment before which the policies were read.
     known: RwLock<Known>,
     reading: tokio::sync::Mutex<()>,
@@ -116,6 +126,7 @@ impl Control {
             clock,
             policies: Mutex::default(),
             directory: Mutex::default(),
+            access: Mutex::default(),
             known: RwLock::default(),
             reading: tokio::sync::Mutex::default(),
         }
@@ -243,6 +254,36 @@ impl Control {
         self.append(&self.directory, StreamId::Directory, command, &event, |_, _| Ok(()), evolve_directory).await
     }
 
+    /// Records that a patient's history is handed out, and where that record stands in the log. To be called before anything is handed out:
+    /// what cannot be recorded must not leave.
+    ///
+    /// # Errors
+    /// [`Failure`]: a range that ends before it begins, a key that was used for another command, or the log could not do it.
+    pub async fn record_export(&self, command: &Command, export: HistoryExported) -> Result<Noted, Failure> {
+        if let (Some(from), Some(until)) = (export.from, export.until)
+            && until <= from
+        {
+            return untrue(
+                "until",
+                format!("{until} is not after `from`, {from}; name a later moment, or leave one of them out"),
+            );
+        }
+        let event = AccessEvent::HistoryExported(export);
+        self.append(&self.access, StreamId::Access, command, &event, |(), _| Ok(()), evolve_access).await
+    }
+
+    async fn read_access(&self) -> Result<(), LogError> {
+        let at = lock(&self.access).position;
+        let new = self.log.read_stream(StreamId::Access, at, Freshness::Latest).await?;
+        let mut stream = lock(&self.access);
+        new.iter().for_each(|stored| stream.take(StreamId::Access, stored, evolve_access));
+        Ok(())
+    }
+
+    async fn read_for(&self, id: StreamId) -> Result<(), LogError> {
+        if id == StreamId::Access { self.read_access().await } else { self.read().await }
+    }
+
     async fn append<T: Clone, E: Payload>(
         &self,
         stream: &Mutex<Stream<T>>,
@@ -254,7 +295,7 @@ impl Control {
     ) -> Result<Noted, Failure> {
         let _one_at_a_time = self.reading.lock().await;
         for _ in 0..20 {
-            self.read().await?;
+            self.read_for(id).await?;
             let now = self.clock.now();
             let (bytes, after) = {
                 let stream = lock(stream);
@@ -264,7 +305,8 @@ impl Control {
                     }
                     return Ok(Noted { event: *event, position: *position, repeated: true });
                 }
-                if let Some(unreadable) = &stream.unreadable {
+                // What was handed out is recorded whatever cannot be read before it: a fact is never refused.
+                if let Some(unreadable) = stream.unreadable.as_ref().filter(|_| id != StreamId::Access) {
                     return Err(Failure::NoPolicy(format!(
                         "the stream of {id} holds an event that cannot be read: {unreadable}"
                     )));
@@ -289,7 +331,7 @@ impl Control {
             if let Append::Done(position) = self.log.append(id, after, new).await? {
                 let stored = tact_event_log::Stored { stream: id, position, id: command.event, bytes: bytes.into() };
                 lock(stream).take(id, &stored, evolve);
-                self.read().await?;
+                self.read_for(id).await?;
                 return Ok(Noted { event: command.event, position, repeated: false });
             }
         }
@@ -324,4 +366,105 @@ fn untrue<T>(field: &'static str, problem: String) -> Result<T, Failure> {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic while the lock was held leaves at worst a stream read half: the chain check would find it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use tact_domain::disclosure::{ExportFormat, ExportPurpose};
+    use tact_domain::{Actor, to_millis};
+    use tact_event_log::MemoryLog;
+
+    use super::*;
+
+    fn now() -> Time {
+        to_millis("2026-03-02T09:00:00Z".parse().unwrap())
+    }
+
+    fn service(log: &Arc<dyn EventLog>) -> Control {
+        Control::new(log.clone(), "test", Clock::by_hand(now()))
+    }
+
+    fn command(event: u128, fingerprint: u64) -> Command {
+        let event = Uuid::from_u128(event);
+        let actor = Actor::Staff(Uuid::from_u128(7));
+        Command { event, fingerprint: Some(fingerprint), time: None, actor, branch: "north".parse().ok(), cause: None }
+    }
+
+    fn export() -> HistoryExported {
+        HistoryExported {
+            patient: Uuid::from_u128(1),
+            format: ExportFormat::Tact,
+            purpose: ExportPurpose::Complaint,
+            personal: false,
+            events: 12,
+            from: None,
+            until: Some(now()),
+        }
+    }
+
+    async fn recorded(log: &Arc<dyn EventLog>) -> Vec<Recorded<AccessEvent>> {
+        let stored = log.read_stream(StreamId::Access, Position::START, Freshness::Latest).await.unwrap();
+        let mut last = Hash::default();
+        let read = stored.iter().zip(1..).map(|(stored, number)| {
+            let read = Recorded::read_at(&stored.bytes, "access", number, &last).unwrap();
+            last = hash(&stored.bytes);
+            read
+        });
+        read.collect()
+    }
+
+    #[tokio::test]
+    async fn an_export_is_recorded_once_whoever_is_asked_again() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let (one, other) = (service(&log), service(&log));
+        let first = one.record_export(&command(1, 5), export()).await.unwrap();
+        let second = other.record_export(&command(2, 6), export()).await.unwrap();
+        assert!(!first.repeated && !second.repeated && first.position < second.position);
+        for service in [&one, &other] {
+            let again = service.record_export(&command(1, 5), export()).await.unwrap();
+            assert!(again.repeated && again.position == first.position, "{again:?}");
+            let another = service.record_export(&command(1, 6), export()).await;
+            assert!(matches!(another, Err(Failure::KeyReused)), "{another:?}");
+        }
+        let recorded = recorded(&log).await;
+        assert_eq!(recorded.len(), 2);
+        assert_eq!(recorded[0].event, AccessEvent::HistoryExported(export()));
+        assert_eq!(recorded[0].envelope.actor, Actor::Staff(Uuid::from_u128(7)));
+        assert_eq!(recorded[0].envelope.branch, "north".parse().ok());
+    }
+
+    #[tokio::test]
+    async fn exports_of_many_services_at_once_are_all_recorded_in_one_chain() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let services: Vec<_> = (0..4).map(|_| Arc::new(service(&log))).collect();
+        let tasks: Vec<_> = (0..20)
+            .map(|number: u64| {
+                let service = services[usize::try_from(number % 4).unwrap()].clone();
+                tokio::spawn(async move { service.record_export(&command(u128::from(number), number), export()).await })
+            })
+            .collect();
+        for task in tasks {
+            assert!(!task.await.unwrap().unwrap().repeated);
+        }
+        assert_eq!(recorded(&log).await.len(), 20);
+    }
+
+    #[tokio::test]
+    async fn an_export_is_recorded_behind_an_event_that_cannot_be_read() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let strange = NewEvent { id: Uuid::from_u128(9), bytes: bytes::Bytes::from_static(b"{}") };
+        let _ = log.append(StreamId::Access, Position::START, strange).await.unwrap();
+        let noted = service(&log).record_export(&command(1, 5), export()).await.unwrap();
+        let stored = log.read_stream(StreamId::Access, Position::START, Freshness::Latest).await.unwrap();
+        assert_eq!(stored.last().map(|stored| stored.position), Some(noted.position));
+        Recorded::<AccessEvent>::read_at(&stored[1].bytes, "access", 2, &hash(b"{}")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_range_that_ends_before_it_begins_is_refused() {
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let refused = service(&log).record_export(&command(1, 5), HistoryExported { from: Some(now()), ..export() }).await;
+        assert!(refused.unwrap_err().to_string().contains("is not after `from`"));
+        assert!(recorded(&log).await.is_empty());
+    }
 }

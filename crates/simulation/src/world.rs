@@ -176,7 +176,7 @@ impl World {
         self.report.figures.acknowledged = self.acknowledged.len() as u64;
         self.report.figures.reactions = self.reacted.get();
         let patients = self.patients.iter().copied().filter(|p| !p.is_nil());
-        let mut streams = vec![StreamId::Policy, StreamId::Directory];
+        let mut streams = vec![StreamId::Policy, StreamId::Directory, StreamId::Access];
         streams.extend(patients.map(StreamId::Patient));
         let aftermath = Aftermath {
             log: self.network.everything(&streams),

@@ -107,6 +107,7 @@ impl ToSql for StreamKey {
             StreamId::Patient(patient) => patient.as_bytes(),
             StreamId::Policy => &[1],
             StreamId::Directory => &[2],
+            StreamId::Access => &[3],
         };
         Ok(ToSqlOutput::Borrowed(ValueRef::Blob(bytes)))
     }
@@ -117,6 +118,7 @@ impl FromSql for StreamKey {
         match value.as_blob()? {
             [1] => Ok(Self(StreamId::Policy)),
             [2] => Ok(Self(StreamId::Directory)),
+            [3] => Ok(Self(StreamId::Access)),
             bytes => Uuid::from_slice(bytes).map(|patient| Self(StreamId::Patient(patient))).map_err(FromSqlError::other),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tact_domain::control::{DirectoryEvent, PolicyPublished};
+use tact_domain::disclosure::AccessEvent;
 use tact_domain::patient::events::Event;
 use tact_domain::policy::{self, Policy};
 use tact_domain::{Branch, Recorded, Time};
@@ -140,6 +141,9 @@ fn read(stored: &tact_event_log::Stored, history: &mut History, report: &mut Rep
             } else {
                 unreadable(format!("{} is no branch", short(stored.id)));
             }
+        }
+        StreamId::Access => {
+            Recorded::<AccessEvent>::read(&stored.bytes).map_err(|e| unreadable(e.to_string())).ok()?;
         }
     }
     Some(())
