@@ -151,7 +151,8 @@ impl LogCheckpoint {
         let root = lines.hash("root", root)?;
         let rest = lines.after("map")?;
         let (streams, map) = rest.split_once(' ').ok_or_else(|| lines.error(format!("its map lacks a root: {rest:?}")))?;
-        let read = Self { streams: lines.number("number of streams", streams)?, map: lines.hash("map", map)?, origin, size, root };
+        let read =
+            Self { streams: lines.number("number of streams", streams)?, map: lines.hash("map", map)?, origin, size, root };
         lines.end(text, &read)?;
         Ok(read)
     }

@@ -5,7 +5,10 @@
 //! clock, no I/O, no randomness. It must never trust what it checks, and never take one spelling of a thing for another.
 
 pub mod checkpoint;
+pub mod file;
 pub mod map;
 pub mod note;
 pub mod tile;
 pub mod tree;
+pub mod trust;
+pub mod verify;

@@ -350,7 +350,9 @@ impl Proof {
         }
         let found = match &self.found {
             None => None,
-            Some(found) => Some(Leaf { key: read_hash(&found.key)?, end: End { count: found.count, head: read_hash(&found.head)? } }),
+            Some(found) => {
+                Some(Leaf { key: read_hash(&found.key)?, end: End { count: found.count, head: read_hash(&found.head)? } })
+            }
         };
         // What stands there must belong there.
         if found.is_some_and(|leaf| (0..self.beside.len()).any(|at| bit(&leaf.key, at) != bit(key, at))) {

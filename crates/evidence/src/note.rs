@@ -98,7 +98,10 @@ fn taken_apart(text: &str) -> Result<(&str, u32, [u8; 32]), NoteError> {
     if !is_name(name) {
         return Err(NoteError::Key("its name is empty or holds a space"));
     }
-    let number = u32::from_str_radix(hash, 16).ok().filter(|_| hash.len() == 8).ok_or(NoteError::Key("its hash is not 8 hexadecimal digits"))?;
+    let number = u32::from_str_radix(hash, 16)
+        .ok()
+        .filter(|_| hash.len() == 8)
+        .ok_or(NoteError::Key("its hash is not 8 hexadecimal digits"))?;
     let bytes = BASE64.decode(key).map_err(|_| NoteError::Key("what stands behind the hash is not base64"))?;
     let (algorithm, bytes) = bytes.split_first().ok_or(NoteError::Key("nothing stands behind the hash"))?;
     if *algorithm != ED25519 {

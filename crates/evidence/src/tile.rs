@@ -173,7 +173,8 @@ impl Edge {
 
     /// The root of the tree.
     pub fn root(&self) -> Hash {
-        crate::tree::root(&mut &*self, self.size).unwrap_or_else(|missing| unreachable!("the edge holds every part of its own root: {missing}"))
+        crate::tree::root(&mut &*self, self.size)
+            .unwrap_or_else(|missing| unreachable!("the edge holds every part of its own root: {missing}"))
     }
 }
 
@@ -188,7 +189,7 @@ impl Hashes for &Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{inclusion, inclusion_parts, included_root, leaf_hash, root};
+    use crate::tree::{included_root, inclusion, inclusion_parts, leaf_hash, root};
 
     fn leaves(from: u64, until: u64) -> impl Iterator<Item = Hash> {
         (from..until).map(|n| leaf_hash(&n.to_be_bytes()))
@@ -236,7 +237,21 @@ mod tests {
             assert_eq!(tile.path(width), path);
             assert_eq!(TileId::from_path(path), Some((tile, width)));
         }
-        for path in ["", "0", "0/", "0/1", "0/001.p/0", "0/001.p/256", "0/001.p/01", "8/000", "00/000", "0/001/000", "0/x1/000", "0/-01", "0/x000/001"] {
+        for path in [
+            "",
+            "0",
+            "0/",
+            "0/1",
+            "0/001.p/0",
+            "0/001.p/256",
+            "0/001.p/01",
+            "8/000",
+            "00/000",
+            "0/001/000",
+            "0/x1/000",
+            "0/-01",
+            "0/x000/001",
+        ] {
             assert_eq!(TileId::from_path(path), None, "{path}");
         }
     }

@@ -88,27 +88,31 @@ fn split(n: u64) -> u64 {
     1 << (n - 1).ilog2()
 }
 
-/// The subtrees beside the way from a leaf to the root, from the leaf up, each as a range of leaves.
-fn beside(index: u64, size: u64) -> Vec<(u64, u64)> {
+/// A step on the way from a leaf to the root: the subtree at hand and the one beside it, each as a range of leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) own: (u64, u64),
+    pub(crate) beside: (u64, u64),
+}
+
+/// The way from a leaf to the root, from the leaf up.
+pub(crate) fn way(index: u64, size: u64) -> Vec<Step> {
     let (mut from, mut until) = (0, size);
-    let mut found = Vec::new();
+    let mut steps = Vec::with_capacity(40);
     while until - from > 1 {
         let middle = from + split(until - from);
-        if index < middle {
-            found.push((middle, until));
-            until = middle;
-        } else {
-            found.push((from, middle));
-            from = middle;
-        }
+        let (left, right) = ((from, middle), (middle, until));
+        let (own, beside) = if index < middle { (left, right) } else { (right, left) };
+        steps.push(Step { own, beside });
+        (from, until) = own;
     }
-    found.reverse();
-    found
+    steps.reverse();
+    steps
 }
 
 /// The complete subtrees that an inclusion proof needs.
 pub fn inclusion_parts(index: u64, size: u64) -> Vec<Node> {
-    beside(index, size).into_iter().flat_map(|(from, until)| parts(from, until)).collect()
+    way(index, size).into_iter().flat_map(|step| parts(step.beside.0, step.beside.1)).collect()
 }
 
 /// The proof that a leaf is in the tree of the first `size` leaves (RFC 6962, section 2.1.1). `index` is below `size`.
@@ -116,7 +120,7 @@ pub fn inclusion_parts(index: u64, size: u64) -> Vec<Node> {
 /// # Errors
 /// If a hash is not known.
 pub fn inclusion<H: Hashes>(hashes: &mut H, index: u64, size: u64) -> Result<Vec<Hash>, H::Error> {
-    beside(index, size).into_iter().map(|(from, until)| fold(hashes, &parts(from, until))).collect()
+    way(index, size).into_iter().map(|step| fold(hashes, &parts(step.beside.0, step.beside.1))).collect()
 }
 
 /// The root of the tree in which a proof puts a leaf; `None` if the proof does not fit the place.
@@ -124,12 +128,12 @@ pub fn included_root(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> Optio
     if index >= size {
         return None;
     }
-    let way = beside(index, size);
-    if way.len() != proof.len() {
+    let steps = way(index, size);
+    if steps.len() != proof.len() {
         return None;
     }
-    Some(way.iter().zip(proof).fold(leaf, |hash, ((from, _), other)| {
-        if *from > index { node_hash(&hash, other) } else { node_hash(other, &hash) }
+    Some(steps.iter().zip(proof).fold(leaf, |hash, (step, other)| {
+        if step.beside.0 < step.own.0 { node_hash(other, &hash) } else { node_hash(&hash, other) }
     }))
 }
 

@@ -1,10 +1,11 @@
 //! The patient: the consistency boundary. Everything that decides whether a patient may be contacted lies in one ordered stream.
 //!
 //! Read in this order: what can happen ([`events`]), what is known then ([`state`]), what may be contacted about ([`occasion`]),
-//! how much is left ([`quota`]), what may be done ([`decide`]), what is owed ([`agenda`]), what cannot be true ([`admit`]), and what
+//! how much is left ([`quota`]), what may be done ([`decide`]), the same once more ([`again`]), what is owed ([`agenda`]), what cannot be true ([`admit`]), and what
 //! follows by itself ([`reaction`]).
 
 pub mod admit;
+pub mod again;
 pub mod agenda;
 pub mod decide;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod reaction;
 pub mod state;
 
 pub use admit::{Untrue, admit};
+pub use again::{Asked, asked};
 pub use agenda::{Entry, agenda};
 pub use decide::{Ask, Decision, RULES, decide, decide_by};
 pub use events::Event;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use smol_str::SmolStr;
 use tact_domain::patient::events::Event;
-use tact_domain::patient::{Ask, Decision, State, decide_by, evolve};
-use tact_domain::{Recorded, Time, Zone, ZoneUsed};
+use tact_domain::patient::{State, asked, evolve};
+use tact_domain::{Recorded, Time};
 use tact_event_log::Position;
 use uuid::Uuid;
 
@@ -15,28 +15,12 @@ use super::log::{History, PublishedAt};
 use crate::report::Report;
 use crate::world::Aftermath;
 
-/// What was asked, as far as the record of the decision says it.
-pub(super) fn asked(event: &Event) -> Option<(Ask, &SmolStr, &ZoneUsed, u16)> {
-    match event {
-        Event::Permitted(e) => {
-            let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-            let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason };
-            Some((ask, &e.policy, &e.zone, e.rules))
-        }
-        Event::Refused(e) => {
-            let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-            let ask = Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None };
-            Some((ask, &e.policy, &e.zone, e.rules))
-        }
-        _ => None,
-    }
-}
-
 pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Report) {
     let mut states: BTreeMap<Uuid, State> = BTreeMap::new();
     for (position, patient, recorded) in &history.events {
         let state = states.entry(*patient).or_default();
-        if let Some((ask, version, zone, rules)) = asked(&recorded.event) {
+        if let Some(asked) = asked(&recorded.event) {
+            let version = asked.policy;
             match &recorded.event {
                 Event::Refused(e) => {
                     report.figures.refusals += 1;
@@ -56,9 +40,8 @@ pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Repor
                 );
                 return;
             };
-            let again = match decide_by(rules, state, &published.policy, &ask, now, &Zone::recorded(zone)) {
-                Ok(Decision::Permitted(e)) => Event::Permitted(e),
-                Ok(Decision::Refused(e)) => Event::Refused(e),
+            let again = match asked.again(state, &published.policy, now) {
+                Ok(again) => again,
                 Err(unknown) => {
                     report.find("again", format!("the decision at {position}: {unknown}"));
                     return;

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use tact_domain::patient::events::Event;
+use tact_domain::patient::{Asked, asked};
 use tact_domain::policy::{Limit, Measure, Per, Policy, PurposeRule};
 use tact_domain::{Code, Recorded};
 use tact_event_log::Position;
 use uuid::Uuid;
 
-use super::again::asked;
 use super::book::{Book, Contact, Permit};
 use super::log::History;
 use super::verdict::{self, measured, of_channel};
@@ -25,7 +25,7 @@ pub(super) fn check(history: &History, report: &mut Report) {
         let home = book.home.as_ref().and_then(|home| history.branches.get(home)).copied();
         let zone = book.zone.parse().ok().or(home).unwrap_or(chrono_tz::Tz::UTC);
         let mut policy = None;
-        if let Some((_, version, ..)) = asked(&recorded.event) {
+        if let Some(Asked { policy: version, .. }) = asked(&recorded.event) {
             policy = policies.get(version.as_str()).copied();
             if let Some(policy) = policy {
                 judge(book, policy, *position, recorded, zone, report);
@@ -50,7 +50,7 @@ pub(super) fn check(history: &History, report: &mut Report) {
 
 /// Holds a recorded decision against the clerk's.
 fn judge(book: &Book, policy: &Policy, position: Position, recorded: &Recorded, zone: chrono_tz::Tz, report: &mut Report) {
-    let Some((ask, ..)) = asked(&recorded.event) else { return };
+    let Some(Asked { ask, .. }) = asked(&recorded.event) else { return };
     let now = recorded.envelope.recorded_at;
     let said = verdict::verdict(book, policy, &ask, now, zone);
     report.figures.judged += 1;
