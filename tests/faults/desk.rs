@@ -85,6 +85,8 @@ impl Desk {
             access: Access::new(personal.clone()),
             personal,
             read: ReadDb::open(&target, wait).await.unwrap(),
+            ledger: Ledger::open(&target, "test", wait).await.unwrap(),
+            signing_key_file: None,
         };
         clock.set(time(NOON));
         let (router, _) = serve(Arc::new(app), tact_contact::routes().merge(tact_patient::routes()));
