@@ -6,6 +6,7 @@ mod apart;
 mod book;
 mod command_line;
 mod deploy;
+mod erasure;
 mod event_log;
 mod faults;
 mod golden;

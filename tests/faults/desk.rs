@@ -77,6 +77,7 @@ impl Desk {
         };
         assert!(personal.add_token(&entry, &token_hash(&token)).await.unwrap());
         let app = App {
+            operator: tact_service::app::Operator::default(),
             network: "test".into(),
             clock: clock.clone(),
             keys: IdKey::new(&[7; 32]),

@@ -57,15 +57,27 @@ impl Db {
         Ok(())
     }
 
-    /// Overwrites what deleted rows have left in the files that can be overwritten at once. PostgreSQL does so when it vacuums.
+    /// Leaves no byte of deleted rows in the files, where the engine can do so at once. PostgreSQL cannot: see docs/OPERATIONS.md for what its
+    /// vacuum does.
+    ///
+    /// On SQLite `secure_delete` overwrites what is deleted, but not the copies that stay behind in the unused middle of a page when rows
+    /// move to another. Only writing the whole file anew leaves none; then the journal, which still holds the old pages, is emptied.
     ///
     /// # Errors
-    /// Whatever keeps the database from it.
+    /// Whatever keeps the database from it; [`DbError::Busy`] if somebody read for so long that the journal could not be emptied.
     pub async fn forget_old_pages(&self) -> Result<(), DbError> {
-        if let Self::Sqlite(pool) = self {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await?;
+        let Self::Sqlite(pool) = self else { return Ok(()) };
+        sqlx::query("VACUUM").execute(pool).await?;
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+        if busy != 0 {
+            return Err(DbError::Busy("somebody reads what was deleted; the journal is emptied once they are done".to_owned()));
         }
         Ok(())
+    }
+
+    /// Whether [`Db::forget_old_pages`] leaves nothing of deleted rows in the files.
+    pub fn rewrites_files(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     /// Closes every connection, after what is running on it.

@@ -2,9 +2,11 @@
 
 pub mod client;
 pub mod demo;
+pub mod erasure_paper;
 pub mod exit;
 pub mod import;
 pub mod listener;
+pub mod patient_cli;
 pub mod policy_cli;
 pub mod policy_publish;
 pub mod projections_cli;

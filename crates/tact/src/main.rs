@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, policy_cli, projections_cli, token_cli};
+use tact::{demo, exit, patient_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -66,6 +66,9 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Check a policy, and hold it against written cases.
     #[command(subcommand)]
     Policy(policy_cli::PolicyCommand),
+    /// Papers about one patient.
+    #[command(subcommand)]
+    Patient(patient_cli::PatientCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -127,6 +130,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Policy(command) = &cli.command {
         return Ok(policy_cli::run(command).await);
     }
+    if let Cmd::Patient(command) = &cli.command {
+        patient_cli::run(command).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -158,7 +165,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
