@@ -54,7 +54,7 @@ fn left(folder: &std::path::Path, of: &BTreeSet<usize>) -> BTreeSet<usize> {
 /// not written anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_byte_of_the_erased_stays_in_the_files_of_a_store_that_was_lived_in() {
-    const PEOPLE: usize = 1500;
+    const PEOPLE: usize = 3000;
     let engine = Engine::sqlite();
     let tact_database::Target::Sqlite(folder) = engine.target.clone() else { unreachable!("it is SQLite") };
     let store = Personal::open(&engine.target, WAIT).await.unwrap();
@@ -69,10 +69,11 @@ async fn no_byte_of_the_erased_stays_in_the_files_of_a_store_that_was_lived_in()
         }
         store.register_new(&people, links).await.unwrap();
     }
-    for _ in 0..400 {
+    for _ in 0..3000 {
         let n = numbers.below(PEOPLE as u64);
-        assert!(store.change(ids[n], details(&mut numbers, n, 900)).await.unwrap());
-        if numbers.below(3) == 0 {
+        let longest = [40, 100, 200, 500][numbers.below(4)];
+        assert!(store.change(ids[n], details(&mut numbers, n, longest)).await.unwrap());
+        if numbers.below(20) == 0 {
             let words = format!("note-{}{}", mark(n), "z".repeat(numbers.below(5000)));
             assert_eq!(store.put_note(numbers.id(), ids[n], &words).await.unwrap(), Put::Done);
         }

@@ -17,9 +17,9 @@ use crate::processes::{Caller, Cluster, Process, command, new_key};
 /// How far an erasure had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Died {
-    BehindTheReason,
-    BehindTheEvent,
-    BehindTheData,
+    WithTheReason,
+    AfterTheEvent,
+    HavingErased,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +28,7 @@ async fn an_erasure_that_stopped_anywhere_is_finished_by_the_next_process() {
     let cluster = Cluster::set_up(&nats, &Postgres::shared().await.unwrap().database().await.unwrap()).await;
     let server = cluster.serve("patient").await;
     let mut patients = Vec::new();
-    for died in [Died::BehindTheReason, Died::BehindTheEvent, Died::BehindTheData] {
+    for died in [Died::WithTheReason, Died::AfterTheEvent, Died::HavingErased] {
         let body = json!({"home_branch": "north", "person": {"name": format!("{died:?}")}});
         let patient = cluster.manager_at(&server).post("/v1/patients", body).await.ok()["patient"].as_str().unwrap().to_owned();
         patients.push((died, patient));
@@ -41,13 +41,13 @@ async fn an_erasure_that_stopped_anywhere_is_finished_by_the_next_process() {
         let patient: Uuid = patient.parse().unwrap();
         let event = Uuid::from_u128(number << 64);
         app.personal.order_erasure(event, patient, "unlawful").await.unwrap();
-        if *died == Died::BehindTheReason {
+        if *died == Died::WithTheReason {
             continue;
         }
         let actor = Actor::System("test".into());
         let command = Command { event, fingerprint: None, time: None, actor, branch: None, cause: None };
         app.transactor.record(patient, &command, &Event::Erased(Empty {})).await.unwrap();
-        if *died == Died::BehindTheData {
+        if *died == Died::HavingErased {
             app.personal.carry_out(event, patient, &[patient], cluster.now()).await.unwrap();
         }
     }
@@ -57,7 +57,7 @@ async fn an_erasure_that_stopped_anywhere_is_finished_by_the_next_process() {
     let desk = cluster.manager_at(&server);
     for (died, patient) in &patients {
         let (shown, act) = (format!("/v1/patients/{patient}"), format!("/v1/patients/{patient}/erasure"));
-        if *died == Died::BehindTheReason {
+        if *died == Died::WithTheReason {
             // Nothing was recorded, so nothing was erased; and whoever asks now gives a reason of their own.
             assert_eq!(desk.get(&shown).await.ok()["person"]["name"], format!("{died:?}"));
             desk.get(&act).await.refused(404, "not_found");
@@ -95,7 +95,7 @@ async fn a_server_that_is_killed_while_it_erases_erases_all_that_it_recorded() {
     for (round, patients) in patients.chunks(8).enumerate() {
         let desk = desk.at(&server);
         let (said, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        for patient in patients.to_vec() {
+        for patient in patients.iter().cloned() {
             let (desk, said) = (desk.clone(), said.clone());
             tokio::spawn(async move {
                 let (path, body) = (format!("/v1/patients/{patient}/erasure"), json!({"reason": "patient_request"}));

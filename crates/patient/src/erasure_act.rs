@@ -31,6 +31,7 @@ pub(crate) struct ErasureAct {
     /// Who kept the data.
     operator: Operator,
     /// The network's code.
+    #[schema(example = "tact")]
     network: String,
     /// The kinds of data that were destroyed.
     destroyed: Vec<DestroyedKind>,
@@ -74,6 +75,7 @@ pub(crate) struct CarriedOutBy {
     actor: Actor,
     /// What their access token is called.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Head office")]
     label: Option<String>,
 }
 
@@ -84,10 +86,12 @@ pub(crate) struct JournalEntry {
     position: String,
     /// Its type.
     #[serde(rename = "type")]
+    #[schema(example = "patient.erased")]
     kind: &'static str,
     /// Its id.
     event: Uuid,
-    /// In which stream it stands.
+    /// In which stream it stands: the patient's id, or `access`.
+    #[schema(example = "access")]
     stream: String,
     /// Its number there.
     sequence: u64,

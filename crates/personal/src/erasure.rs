@@ -93,10 +93,12 @@ impl From<ErasureRow> for Erasure {
 
 const ORDER: &str =
     "INSERT INTO erasures (event, patient, reason, cleaned) VALUES ($1, $2, $3, FALSE) ON CONFLICT (event) DO NOTHING";
+/// Whoever carries out the same erasure at this moment is waited for: else the later one would count what the first has left, which is nothing.
+const HOLD: &str =
+    "INSERT INTO erasures (event, patient, cleaned) VALUES ($1, $2, FALSE) ON CONFLICT (event) DO UPDATE SET patient = $2";
 const WITHDRAW: &str = "DELETE FROM erasures WHERE event = $1 AND erased_at IS NULL";
 const ERASURE: &str = "SELECT event, patient, reason, found, erased_at, cleaned, repeated_at FROM erasures WHERE event = $1";
-const DONE: &str =
-    "UPDATE erasures SET patient = $2, found = $3, erased_at = $4, repeated_at = $5, cleaned = FALSE WHERE event = $1";
+const DONE: &str = "UPDATE erasures SET found = $2, erased_at = $3, repeated_at = $4, cleaned = FALSE WHERE event = $1";
 const CLEANED: &str = "UPDATE erasures SET cleaned = TRUE WHERE event = $1";
 const NOT_CLEANED: &str = "SELECT COUNT(*) FROM erasures WHERE erased_at IS NOT NULL AND NOT cleaned";
 const ALL_CLEANED: &str = "UPDATE erasures SET cleaned = TRUE WHERE erased_at IS NOT NULL AND NOT cleaned";
@@ -115,6 +117,7 @@ const MOVE: &str =
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[
     ORDER,
+    HOLD,
     WITHDRAW,
     ERASURE,
     DONE,
@@ -241,7 +244,7 @@ impl Personal {
         now: Time,
         again: bool,
     ) -> Result<(Erasure, bool), DbError> {
-        run_in!(tx, ORDER, event, patient, None::<&str>)?;
+        run_in!(tx, HOLD, event, patient)?;
         let row: Option<ErasureRow> = one_in!(tx, ERASURE, event)?;
         let Some(before) = row.map(Erasure::from) else {
             return Err(DbError::Busy("an erasure was withdrawn while it was carried out".to_owned()));
@@ -257,7 +260,7 @@ impl Personal {
             let found = serde_json::to_string(&before.found.and(found)).unwrap_or_default();
             let erased_at = before.erased_at.unwrap_or_else(|| to_millis(now));
             let repeated_at = if again && held { Some(to_millis(now)) } else { before.repeated_at };
-            run_in!(tx, DONE, event, patient, found, erased_at, repeated_at)?;
+            run_in!(tx, DONE, event, found, erased_at, repeated_at)?;
         }
         Ok((before, held))
     }
