@@ -156,7 +156,8 @@ async fn what_is_written_while_somebody_is_erased_does_not_outlive_them() {
         let store = Personal::open(&engine.target, WAIT).await.unwrap();
         for round in 0..30_u128 {
             let patient = Uuid::from_u128(1000 + round);
-            let new = NewPerson { patient, command: 1, details: Details::default() };
+            let details = Details { name: Some("somebody".to_owned()), ..Details::default() };
+            let new = NewPerson { patient, command: 1, details };
             assert_eq!(store.register(&new).await.unwrap(), Put::Done);
             let writing: Vec<_> = (0..6_u128)
                 .map(|n| {
@@ -170,19 +171,22 @@ async fn what_is_written_while_somebody_is_erased_does_not_outlive_them() {
                 })
                 .collect();
             let now = "2026-03-02T09:00:00Z".parse().unwrap();
-            let erased = store.carry_out(Uuid::from_u128(5000 + round), patient, &[patient], now).await.unwrap();
+            // As the service and the reactor do, at the same time.
+            let (event, ids) = (Uuid::from_u128(5000 + round), [patient]);
+            store.order_erasure(event, patient, "unlawful").await.unwrap();
+            let (one, other) =
+                tokio::join!(store.carry_out(event, patient, &ids, now), store.carry_out(event, patient, &ids, now));
+            assert!(one.is_ok() && other.is_ok(), "{}: {one:?} {other:?}", engine.name);
             let (mut notes, mut links) = (0, 0);
             for written in writing {
                 let (note, link) = written.await.unwrap();
                 notes += u64::from(note == Put::Done);
                 links += u64::from(link == Link::Done);
             }
-            assert_eq!(
-                (erased.found.texts, erased.found.external_ids),
-                (notes, links),
-                "{}: whatever was taken, was erased",
-                engine.name
-            );
+            let found = Found { names: 1, texts: notes, external_ids: links, ..Found::default() };
+            for erased in [one.unwrap(), other.unwrap()] {
+                assert_eq!(erased.found, found, "{}: whatever was taken, was erased, and counted once", engine.name);
+            }
             assert_eq!(store.notes(patient).await.unwrap(), [], "{}", engine.name);
             assert_eq!(store.external_ids(patient).await.unwrap(), [], "{}", engine.name);
         }

@@ -3,6 +3,7 @@
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::DbError;
+use crate::target::BUSY;
 
 /// A database: a pool of connections, cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +22,9 @@ pub enum Tx {
     /// Of SQLite.
     Sqlite(Transaction<'static, Sqlite>),
 }
+
+/// How often emptying the journal is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl Db {
     /// Begins a transaction. On SQLite it takes the write lock at once: one that reads first and writes later would fail whenever
@@ -68,11 +72,21 @@ impl Db {
     pub async fn forget_old_pages(&self) -> Result<(), DbError> {
         let Self::Sqlite(pool) = self else { return Ok(()) };
         sqlx::query("VACUUM").execute(pool).await?;
-        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
-        if busy != 0 {
-            return Err(DbError::Busy("somebody reads what was deleted; the journal is emptied once they are done".to_owned()));
+        // A reader is waited for by SQLite itself, another who empties the journal at this moment is not.
+        let begun = tokio::time::Instant::now();
+        let mut again = tokio::time::interval(AGAIN);
+        loop {
+            again.tick().await;
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+            if busy == 0 {
+                return Ok(());
+            }
+            if begun.elapsed() >= BUSY {
+                return Err(DbError::Busy(
+                    "somebody reads what was deleted; the journal is emptied once they are done".to_owned(),
+                ));
+            }
         }
-        Ok(())
     }
 
     /// Whether [`Db::forget_old_pages`] leaves nothing of deleted rows in the files.
