@@ -17,6 +17,8 @@ const REGISTRY: &[&str] = &["administrator", "network_manager", "system"];
 const WITNESSES: &[&str] = &["administrator", "clinician", "network_manager", "regulator", "system"];
 /// Those who may see figures.
 const COUNTERS: &[&str] = &["administrator", "analyst", "network_manager", "regulator"];
+/// Those who may see what was destroyed.
+const INSPECTORS: &[&str] = &["network_manager", "regulator", "system"];
 /// Those who run the network.
 const OPERATORS: &[&str] = &["network_manager", "system"];
 /// Those who join two patients.
@@ -91,6 +93,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/restoration", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/erasure", OPERATORS, Open),
+    ("GET",   "/v1/patients/{patient}/erasure", INSPECTORS, Open),
     // notary
     ("POST",  "/v1/patients/{patient}/history-exports", &["network_manager", "regulator"], Whole),
     // referral
@@ -194,6 +197,7 @@ impl Known {
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
             ("POST", "history-exports") => json!({"purpose": "inspection"}),
+            ("POST", "erasure") => json!({"reason": "patient_request"}),
             ("POST", "referrals") => json!({"need": "x_ray"}),
             ("POST", "arrangement") => json!({"provider": self.provider}),
             ("POST", "feedback") => json!({"branch": "north", "score": 9}),

@@ -7,6 +7,7 @@ mod book;
 mod command_line;
 mod deploy;
 mod desk;
+mod erasure;
 mod event_log;
 mod evidence;
 mod faults;

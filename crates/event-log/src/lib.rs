@@ -58,7 +58,7 @@ pub enum StreamId {
     Policy,
     /// The network's directory: branches, providers, clinicians who have left.
     Directory,
-    /// Who was given what: a record of access, in which nothing is decided.
+    /// What was handed out and what was destroyed: a record of access, in which nothing is decided.
     Access,
 }
 

@@ -5,6 +5,7 @@
 mod death;
 mod details;
 mod erasure;
+mod erasure_act;
 mod history;
 mod lookup;
 mod merge;
@@ -29,5 +30,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(merge::separate))
         .routes(routes!(death::died))
         .routes(routes!(death::restored))
-        .routes(routes!(erasure::erase))
+        .routes(routes!(erasure::erase, erasure_act::act))
 }

@@ -236,7 +236,7 @@ impl Session {
                     rows.set_aside.extend(effect.set_aside);
                     zones.extend(effect.zone_of);
                 }
-                // No row follows from what was handed out.
+                // No row follows from what was handed out or destroyed.
                 StreamId::Access => {}
             }
         }

@@ -82,6 +82,8 @@ pub enum Permission {
     Merge,
     /// Erase a patient.
     Erase,
+    /// See the act of an erasure, which names nobody but who ordered it.
+    SeeErasure,
     /// See who a patient is.
     SeePerson,
     /// See what happened to a patient, without who they are.
@@ -123,6 +125,7 @@ impl Permission {
             Self::Register => &[Administrator, NetworkManager, System],
             Self::Merge => &[Administrator, NetworkManager],
             Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
+            Self::SeeErasure => &[NetworkManager, Regulator, System],
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
             Self::ExportHistory => &[NetworkManager, Regulator],

@@ -2,11 +2,13 @@
 
 pub mod client;
 pub mod demo;
+pub mod erasure_paper;
 pub mod exit;
 pub mod history_cli;
 pub mod import;
 pub mod keys_cli;
 pub mod listener;
+pub mod patient_cli;
 pub mod policy_cli;
 pub mod policy_publish;
 pub mod projections_cli;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, history_cli, keys_cli, policy_cli, projections_cli, token_cli};
+use tact::{demo, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -73,6 +73,9 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Make, list and change the keys by which the network signs.
     #[command(subcommand)]
     Keys(keys_cli::KeysCommand),
+    /// Papers about one patient.
+    #[command(subcommand)]
+    Patient(patient_cli::PatientCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -137,6 +140,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::History(command) = &cli.command {
         return history_cli::run(command).await;
     }
+    if let Cmd::Patient(command) = &cli.command {
+        patient_cli::run(command).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -169,7 +176,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

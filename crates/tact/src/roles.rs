@@ -118,7 +118,8 @@ impl Running {
     }
 }
 
-/// Opens the log and the databases, waiting for servers no longer than the settings say.
+/// Opens the log and the databases, waiting for servers no longer than the settings say. Whoever has been erased stays so, also in personal data
+/// that was restored from a copy.
 ///
 /// # Errors
 /// Whatever could not be opened, with the cause that [`crate::exit::code`] knows.
@@ -131,7 +132,7 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     let network = SmolStr::from(&settings.network);
     let control = Control::new(log.clone(), &network, clock.clone());
     control.refresh().await.context("the policies cannot be read")?;
-    Ok(Arc::new(App {
+    let app = App {
         transactor: Transactor::new(log, &network, clock.clone(), settings.cached_patients),
         network,
         clock,
@@ -142,7 +143,17 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
         read,
         ledger,
         signing_key_file: signing_key_file(settings),
-    }))
+        operator: settings.operator.clone(),
+    };
+    // Before anybody looks into it: the personal data may have been restored from a copy.
+    let erased = app.repeat_erasures().await.context("the erasures in the log cannot be repeated")?;
+    if erased > 0 {
+        tracing::warn!(
+            patients = erased,
+            "the personal data was older than the log: whoever has been erased since is erased again"
+        );
+    }
+    Ok(Arc::new(app))
 }
 
 async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
