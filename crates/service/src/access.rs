@@ -94,6 +94,8 @@ pub enum Permission {
     Feedback,
     /// See figures over many patients.
     SeeFigures,
+    /// See what was done against the policy, by whom, without who the patients are.
+    Audit,
     /// See the directory and the policies.
     SeeDirectory,
     /// Change the directory.
@@ -123,6 +125,7 @@ impl Permission {
             Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
+            Self::Audit => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,
             Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
         }
