@@ -1,12 +1,17 @@
 //! The audit: that the read models say what an audit made from the whole log at once says, on both engines, live and rebuilt; who may ask and
 //! what they are told; and the command, with a server and without one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tact_domain::control::Policies;
+use tact_domain::patient::Event;
 use tact_domain::patient::audit::FindingKind;
-use tact_event_log::EventLog;
+use tact_domain::patient::events::{Made, Override};
+use tact_domain::policy::{Basis, Measure, Per};
+use tact_domain::{Channel, Direction, Outcome, Purpose, Recorded, Time};
+use tact_event_log::{Append, EventLog, MemoryLog, NewEvent, Position, StreamId};
 use tact_projector::{LogAudit, audit_log};
 use tact_read_models::ReadDb;
 use tact_read_models::audit::{self, Cursor, Found, Wanted, count};
@@ -331,4 +336,133 @@ async fn the_command_says_the_same_of_a_server_and_of_the_log_that_it_left() {
         assert!(asked[0].contains(words), "`{words}` is not in\n{}", asked[0]);
     }
     assert!(asked[1].contains("allowed: 1 attempt per 24 hours by phone"), "{}", asked[1]);
+}
+
+/// What a plain second count needs of a patient: nothing but the events, in the order of recording.
+#[derive(Default)]
+struct Plain {
+    events: Vec<Recorded>,
+}
+
+impl Plain {
+    /// Whether the stream is one that a plain count can follow: no merge, and nothing that began and never ended.
+    fn is_plain(&self) -> bool {
+        let made: HashSet<Uuid> = self.made().map(|(_, made)| made.contact).collect();
+        self.events.iter().all(|recorded| match &recorded.event {
+            Event::Merged(_) | Event::Absorbing(_) | Event::Absorbed(_) | Event::Separated(_) => false,
+            Event::Started(started) => made.contains(&started.contact),
+            _ => true,
+        })
+    }
+
+    fn made(&self) -> impl Iterator<Item = (Time, &Made)> {
+        self.events.iter().filter_map(|recorded| match &recorded.event {
+            Event::Made(made) if made.direction == Direction::Outbound => Some((recorded.envelope.time, made)),
+            _ => None,
+        })
+    }
+
+    /// Whether the words up to a moment amount to a consent then.
+    fn agreed(&self, purpose: &Purpose, channel: Channel, time: Time) -> bool {
+        let mut words = Vec::new();
+        for recorded in self.events.iter().filter(|recorded| recorded.envelope.time <= time) {
+            let said = recorded.envelope.time;
+            match &recorded.event {
+                Event::ConsentGranted(e) if e.purpose == *purpose && e.channels.contains(&channel) => {
+                    words.push((said, 0, e.expires_at.unwrap_or(Time::MAX_UTC)));
+                }
+                Event::ConsentWithdrawn(e)
+                    if e.purpose.as_ref().is_none_or(|own| own == purpose)
+                        && e.channels.as_ref().is_none_or(|own| own.contains(&channel)) =>
+                {
+                    words.push((said, 1, Time::MIN_UTC));
+                }
+                _ => {}
+            }
+        }
+        words.into_iter().max().is_some_and(|(_, _, until)| time < until)
+    }
+
+    /// Everything that a plain count finds: the contact, and the limit that it exceeds; or no limit, if consent is missing.
+    fn recounted(&self, policies: &Policies) -> (BTreeSet<(Uuid, String)>, BTreeSet<Uuid>) {
+        let (mut over, mut without) = (BTreeSet::new(), BTreeSet::new());
+        let contacts: Vec<(Time, &Made)> = self.made().collect();
+        for (number, (time, made)) in contacts.iter().enumerate() {
+            let Some(published) = policies.in_force(*time) else { continue };
+            let rule = published.policy.rule(&made.purpose);
+            if rule.is_some_and(|rule| rule.basis == Basis::Consent)
+                && made.outcome != Outcome::Failed
+                && !self.agreed(&made.purpose, made.channel, *time)
+            {
+                without.insert(made.contact);
+            }
+            let held = rule.is_none_or(|rule| !rule.overrides(Override::OverallLimits));
+            let overall = published.policy.overall.iter().filter(|_| held).map(|limit| (limit, true));
+            let own = rule.into_iter().flat_map(|rule| &rule.limits).map(|limit| (limit, false));
+            for (limit, overall) in own.chain(overall) {
+                let Per::Rolling(period) = limit.per else { continue };
+                let Some(length) = period.fixed() else { continue };
+                let counts = |(other, (at, one)): &(usize, &(Time, &Made))| {
+                    let before = *at < *time || (*at == *time && *other <= number);
+                    let measured =
+                        if limit.measure == Measure::Reached { one.outcome.is_reached() } else { one.outcome.is_attempt() };
+                    before
+                        && measured
+                        && *at + length > *time
+                        && limit.counts_channel(one.channel)
+                        && (overall || one.purpose == made.purpose)
+                };
+                let all: Vec<usize> = contacts.iter().enumerate().filter(counts).map(|(other, _)| other).collect();
+                if limit.measure != Measure::Feedback && all.contains(&number) && all.len() > limit.max as usize {
+                    over.insert((made.contact, limit.to_string()));
+                }
+            }
+        }
+        (over, without)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_second_count_of_simulated_lives_comes_to_the_same() {
+    let settings = tact_simulation::Settings { commands: 250, ..tact_simulation::Settings::default() };
+    let (mut patients, mut exceeded, mut missing) = (0, 0, 0);
+    for seed in 1..=60 {
+        let log = MemoryLog::new();
+        let mut last: HashMap<StreamId, Position> = HashMap::new();
+        let mut streams: HashMap<Uuid, Plain> = HashMap::new();
+        let mut policies = Policies::default();
+        for stored in tact_simulation::log_of(seed, settings) {
+            match stored.stream {
+                StreamId::Patient(id) => streams.entry(id).or_default().events.push(Recorded::read(&stored.bytes).unwrap()),
+                StreamId::Policy => policies.evolve(Recorded::read(&stored.bytes).unwrap()).unwrap(),
+                StreamId::Directory => {}
+            }
+            let after = last.get(&stored.stream).copied().unwrap_or_default();
+            let new = NewEvent { id: stored.id, bytes: stored.bytes };
+            let Append::Done(position) = log.append(stored.stream, after, new).await.unwrap() else {
+                panic!("nobody else appends")
+            };
+            last.insert(stored.stream, position);
+        }
+        let audit = at_once(&log).await;
+        for (id, plain) in streams.iter().filter(|(_, plain)| plain.is_plain()) {
+            let of = |kinds: &[&str]| {
+                audit
+                    .findings
+                    .iter()
+                    .filter(|found| found.patient == *id && kinds.contains(&found.kind.as_str()))
+                    .collect::<Vec<_>>()
+            };
+            let fixed = |limit: &String| !limit.contains("occasion") && !limit.contains("month") && !limit.contains("feedback");
+            let over = of(&["limit_exceeded", "overall_limit_exceeded"]).into_iter();
+            let over: BTreeSet<(Uuid, String)> =
+                over.filter_map(|found| limit(found).filter(fixed).map(|limit| (found.contact, limit))).collect();
+            let without: BTreeSet<Uuid> = of(&["no_consent"]).into_iter().map(|found| found.contact).collect();
+            patients += 1;
+            exceeded += over.len();
+            missing += without.len();
+            assert_eq!((over, without), plain.recounted(&policies), "seed {seed}, patient {id}");
+        }
+    }
+    assert!(patients > 200 && exceeded > 50 && missing > 50, "{patients} patients, {exceeded} and {missing} findings are few");
 }

@@ -8,7 +8,7 @@
 //! It must never look at a clock, and never accuse where the events leave it open: a contact for which no occasion can be named is found
 //! without a permit, and not over a limit per occasion as well.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use super::quota::{Counted, counts_at};
 use super::state::{Announcement, Appointment, AppointmentStatus, Contact, Fate, Permit, Standing, State};
 use crate::control::{Published, in_force};
 use crate::envelope::Recorded;
-use crate::policy::{Basis, Limit, Measure, Per, Policy, PurposeRule, Rule};
+use crate::policy::{Basis, Limit, Measure, Per, Period, Policy, PurposeRule, Rule};
 use crate::values::*;
 use crate::{Time, Zone};
 
@@ -177,13 +177,22 @@ impl Trail {
 /// Everything that was done against the policies of its time: one finding for each outbound contact and each reason, in the order of the
 /// contacts' times. Of a patient who was merged the survivor's audit says it, and this one nothing.
 ///
-/// `policies` are those that count, in the order of publication. The work grows with the number of contacts and with how many of them lie
-/// within one period of a limit, never with its square over a whole life.
+/// `policies` are those that count, in the order of publication. The work grows with the number of contacts, not with its square, however
+/// many of them lie close together.
 pub fn audit(state: &State, trail: &Trail, policies: &[Published], zone: &Zone) -> Vec<Finding> {
     if state.contacts.is_empty() || matches!(state.standing, Standing::Merged { .. }) {
         return Vec::new();
     }
-    let mut look = Look { state, trail, policies, zone, items: Vec::new(), by_occasion: HashMap::new(), findings: Vec::new() };
+    let mut look = Look {
+        state,
+        trail,
+        policies,
+        zone,
+        items: Vec::new(),
+        by_occasion: HashMap::new(),
+        tallies: HashMap::new(),
+        findings: Vec::new(),
+    };
     look.items = look.items();
     for at in 0..look.items.len() {
         let item = &look.items[at];
@@ -252,7 +261,17 @@ struct Look<'a> {
     items: Vec<Item<'a>>,
     /// The items so far, by purpose and occasion.
     by_occasion: HashMap<(&'a Purpose, Occasion), Vec<usize>>,
+    /// What each limit has counted so far.
+    tallies: HashMap<(*const Limit, Option<Occasion>), Tally>,
     findings: Vec<Finding>,
+}
+
+/// What a limit counts, from item to item: no item is looked at again for each that follows.
+#[derive(Default)]
+struct Tally {
+    /// How many of those that may count were looked at.
+    seen: usize,
+    counted: VecDeque<usize>,
 }
 
 impl<'a> Look<'a> {
@@ -403,42 +422,61 @@ impl<'a> Look<'a> {
         if limit.measure == Measure::Feedback {
             return self.feedback(contact, limit, policy);
         }
-        if !self.items[at].counts(limit) {
+        let item = &self.items[at];
+        let occasion = if limit.per == Per::Occasion { item.occasion } else { None };
+        if !item.counts(limit) || (limit.per == Per::Occasion && occasion.is_none()) {
             return;
         }
-        let counted = self.up_to(at, limit, overall);
-        let count = u32::try_from(counted.len()).unwrap_or(u32::MAX);
+        // Taken out while it is brought up to this item.
+        let key = (std::ptr::from_ref(limit), occasion);
+        let mut tally = self.tallies.remove(&key).unwrap_or_default();
+        self.bring_up(&mut tally, at, limit, overall);
+        let out = match limit.per {
+            Per::Occasion => Vec::new(),
+            Per::Rolling(period) => self.no_more(&tally, item.time, limit, period),
+        };
+        let count = u32::try_from(tally.counted.len() - out.len()).unwrap_or(u32::MAX);
         if count > limit.max {
-            let listed = counted[counted.len().saturating_sub(LISTED)..].iter().map(|&at| self.items[at].counted()).collect();
+            let still = tally.counted.iter().rev().filter(|other| !out.contains(other));
+            let mut listed: Vec<Counted> = still.take(LISTED).map(|&other| self.items[other].counted()).collect();
+            listed.reverse();
             let kind = if overall { FindingKind::OverallLimitExceeded } else { FindingKind::LimitExceeded };
             self.find(kind, contact, policy, exceeded(limit, count, listed, contact));
         }
+        self.tallies.insert(key, tally);
     }
 
-    /// What a limit counts at the time of an item, that item included, in the order of time.
-    fn up_to(&self, at: usize, limit: &Limit, overall: bool) -> Vec<usize> {
+    /// Adds to a tally what a limit counts up to an item, that item included, and takes off what certainly counts no more.
+    fn bring_up(&self, tally: &mut Tally, at: usize, limit: &Limit, overall: bool) {
         let item = &self.items[at];
-        let in_scope = |other: &Item<'_>| overall || other.purpose == item.purpose;
         match limit.per {
             Per::Occasion => {
                 let key = item.occasion.map(|occasion| (item.purpose, occasion));
                 let same = key.and_then(|key| self.by_occasion.get(&key)).map(Vec::as_slice).unwrap_or_default();
-                same.iter().copied().filter(|&other| self.items[other].counts(limit)).collect()
+                let new = same.iter().copied().skip(tally.seen).filter(|&other| self.items[other].counts(limit));
+                tally.counted.extend(new);
+                tally.seen = same.len();
             }
             Per::Rolling(period) => {
+                let new = (tally.seen..=at).filter(|&other| {
+                    let other = &self.items[other];
+                    (overall || other.purpose == item.purpose) && other.counts(limit)
+                });
+                tally.counted.extend(new);
+                tally.seen = at + 1;
                 let (_, longest) = period.bounds();
-                let mut counted: Vec<usize> = (0..=at)
-                    .rev()
-                    .take_while(|&other| self.items[other].time + longest > item.time)
-                    .filter(|&other| {
-                        let other = &self.items[other];
-                        in_scope(other) && other.counts(limit) && counts_at(limit, other.time, item.time, self.zone)
-                    })
-                    .collect();
-                counted.reverse();
-                counted
+                while tally.counted.front().is_some_and(|&first| self.items[first].time + longest <= item.time) {
+                    tally.counted.pop_front();
+                }
             }
         }
+    }
+
+    /// What of a tally counts no more at a moment: only where a period has calendar months is that not known already.
+    fn no_more(&self, tally: &Tally, time: Time, limit: &Limit, period: Period) -> Vec<usize> {
+        let (shortest, _) = period.bounds();
+        let unsure = tally.counted.iter().copied().take_while(|&other| self.items[other].time + shortest <= time);
+        unsure.filter(|&other| !counts_at(limit, self.items[other].time, time, self.zone)).collect()
     }
 
     /// "Not while feedback was given": the contact is not what is counted, so the limit must have had room before it.

@@ -325,7 +325,8 @@ fn feedback_that_was_given_stands_in_the_way_of_asking_for_it_for_its_period() {
 
 #[test]
 fn a_promotion_needs_a_consent_that_held_at_its_time() {
-    let cases: &[(&str, &[(Time, Event)], Option<Code>)] = &[
+    type Case<'a> = (&'a str, &'a [(Time, Event)], Option<Code>);
+    let cases: &[Case<'_>] = &[
         ("never", &[], Some(Code::ConsentMissing)),
         ("before", &[(day(0), granted(Channel::Sms, None))], None),
         ("after", &[(day(0) + MOMENT, granted(Channel::Sms, None))], Some(Code::ConsentMissing)),
@@ -371,7 +372,8 @@ fn a_withdrawal_that_is_written_down_late_shows_that_a_permit_was_wrong() {
 fn a_wellbeing_call_lies_inside_an_announcement_of_its_surgery() {
     let (from, until) = (day(3), day(4));
     let inside = announced(Some(50), from, until);
-    let cases: &[(&str, Option<(Time, &Event)>, Time, Option<Code>)] = &[
+    type Case<'a> = (&'a str, Option<(Time, &'a Event)>, Time, Option<Code>);
+    let cases: &[Case<'_>] = &[
         ("nobody said a word", None, day(3), Some(Code::NotAnnounced)),
         ("its first moment", Some((day(1), &inside)), from, None),
         ("its last moment", Some((day(1), &inside)), until - MOMENT, None),
