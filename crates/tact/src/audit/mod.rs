@@ -16,11 +16,13 @@ use tact_domain::patient::audit::FindingKind;
 use tact_domain::{Actor, Branch};
 use tact_projector::audit_log;
 use tact_read_models::audit::{Wanted, count};
-use tact_service::ids::random;
 
 use crate::client::{Client, Server};
 use crate::roles::open_log;
 use crate::settings::Settings;
+
+/// The name under which the log is read; on NATS, the projector's user may.
+const READER: &str = "audit";
 
 /// What to audit, and how to print it.
 #[derive(Debug, clap::Args)]
@@ -145,8 +147,7 @@ async fn from_log(settings: &Settings, wanted: &Wanted, parts: &[Part]) -> Resul
         .context("the log cannot be read; while a server has a data folder open, ask it instead: leave `--read-log` out")?;
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} events, {per_sec}, {eta} left")?);
-    let name = format!("audit-{}", hex::encode(random::<8>()));
-    let mut audit = audit_log(&*log, &name, |progress| {
+    let mut audit = audit_log(&*log, READER, |progress| {
         bar.set_length(progress.head);
         bar.set_position(progress.done);
     })
