@@ -307,6 +307,47 @@ fn a_limit_per_occasion_counts_each_time_of_an_appointment_apart() {
 }
 
 #[test]
+fn times_and_changes_that_are_no_more_are_told_apart() {
+    let moved =
+        |starts_at, by| Event::Rescheduled(Rescheduled { appointment: id(50), starts_at, by, branch: None, clinician: None });
+    // Two attempts for each of three times of one appointment; then one more for the second of them, named and not.
+    for named in [Some(id(50)), None] {
+        let reminder = |n| {
+            let made = Made { about: named, outcome: Outcome::NoAnswer, ..contact(n, "appointment_reminder", Channel::Letter) };
+            Event::Made(made)
+        };
+        let mut story = Story::new();
+        story.tell(day(0), booked(50, AppointmentKind::Checkup, day(10)));
+        for round in 0..3 {
+            let at = day(3 * round);
+            let n = u128::try_from(2 * round).unwrap();
+            story.tell(at + hours(1), reminder(n + 1)).tell(at + hours(2), reminder(n + 2));
+            story.tell(at + hours(60), moved(day(20 + round), ChangedBy::Patient));
+        }
+        assert_eq!(story.kinds(), [], "{named:?}");
+        story.late(day(3) + hours(50), day(9), reminder(9));
+        assert_eq!(story.kinds(), [(LimitExceeded, 9)], "{named:?}");
+    }
+    // Four attempts to tell of each of two changes, and a fifth for the first.
+    let notice = |n| {
+        let outcome = Outcome::Busy;
+        Event::Made(Made { about: Some(id(50)), outcome, ..contact(n, "cancellation_notice", Channel::Letter) })
+    };
+    let mut story = Story::new();
+    story.tell(day(0), booked(50, AppointmentKind::Checkup, day(10)));
+    for round in 0..2 {
+        story.tell(day(1 + round), moved(day(11 + round), ChangedBy::Clinic));
+        for n in 1..=4 {
+            story.tell(day(1 + round) + hours(n), notice(u128::try_from(4 * round + n).unwrap()));
+        }
+    }
+    story.tell(day(4), Event::Cancelled(Cancelled { appointment: id(50), by: ChangedBy::Patient }));
+    assert_eq!(story.kinds(), []);
+    story.late(day(1) + hours(9), day(5), notice(9));
+    assert_eq!(story.kinds(), [(LimitExceeded, 9)]);
+}
+
+#[test]
 fn feedback_that_was_given_stands_in_the_way_of_asking_for_it_for_its_period() {
     let given: Time = "2026-03-31T09:00:00Z".parse().unwrap();
     // Six calendar months after the 31st is the last day of September.
@@ -380,6 +421,13 @@ fn a_wellbeing_call_lies_inside_an_announcement_of_its_surgery() {
         ("before it", Some((day(1), &inside)), from - MOMENT, Some(Code::OutsideAnnouncedWindow)),
         ("behind it", Some((day(1), &inside)), until, Some(Code::OutsideAnnouncedWindow)),
         ("any of its purpose", Some((day(1), &announced(None, from, until))), from, None),
+        ("any before there was a surgery", Some((day(1), &announced(None, day(-5), day(0)))), from, Some(Code::NotAnnounced)),
+        (
+            "any until after it",
+            Some((day(1), &announced(None, day(-5), day(0) + MOMENT))),
+            from,
+            Some(Code::OutsideAnnouncedWindow),
+        ),
         ("another surgery", Some((day(1), &announced(Some(51), from, until))), from, Some(Code::NotAnnounced)),
         ("written down in time", Some((from, &inside)), from, None),
         ("written down too late", Some((from + MOMENT, &inside)), from, Some(Code::NotAnnounced)),
