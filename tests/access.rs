@@ -23,6 +23,8 @@ const INSPECTORS: &[&str] = &["network_manager", "regulator", "system"];
 const OPERATORS: &[&str] = &["network_manager", "system"];
 /// Those who join two patients.
 const MERGERS: &[&str] = &["administrator", "network_manager"];
+/// Those who watch over the policy.
+const AUDITORS: &[&str] = &["network_manager", "regulator"];
 const MANAGER: &[&str] = &["network_manager"];
 const EVERYONE: &[&str] = &["administrator", "analyst", "clinician", "network_manager", "regulator", "system"];
 
@@ -70,6 +72,9 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/branches/{branch}/worklist", DESK, Named),
     ("GET",   "/v1/figures", COUNTERS, Open),
     ("GET",   "/v1/alarms", OPERATORS, Open),
+    ("GET",   "/v1/audit/findings", AUDITORS, Named),
+    ("GET",   "/v1/audit/counts", AUDITORS, Named),
+    ("GET",   "/v1/audit/wishes", AUDITORS, Named),
     // consent
     ("POST",  "/v1/patients/{patient}/consents", DESK, Open),
     ("GET",   "/v1/patients/{patient}/consents", WITNESSES, Open),
@@ -169,7 +174,8 @@ impl Known {
             ("GET", "/v1/quotas") => "?branch=north&purpose=callback",
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",
             ("GET", "/v1/patients") => "?text=nobody",
-            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers") => "?branch=north",
+            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers")
+            | ("GET", "/v1/audit/findings" | "/v1/audit/counts" | "/v1/audit/wishes") => "?branch=north",
             _ => "",
         };
         (path + query, (method != "GET").then(|| self.body(method, route)))

@@ -3,6 +3,7 @@
 
 mod access;
 mod apart;
+mod audit;
 mod book;
 mod command_line;
 mod deploy;

@@ -228,8 +228,7 @@ impl Session {
             match stored.stream {
                 StreamId::Patient(id) => {
                     let Some(patient) = patients.get_mut(&id) else { continue };
-                    let network = &self.network;
-                    fold(&mut rows, patient, id, stored, |time| network.is_before_tact(time, stored.position));
+                    fold(&mut rows, patient, id, stored, &self.network);
                 }
                 StreamId::Policy | StreamId::Directory => {
                     let effect = self.network.take(stored);

@@ -98,6 +98,8 @@ pub enum Permission {
     Feedback,
     /// See figures over many patients.
     SeeFigures,
+    /// See what was done against the policy, by whom, without who the patients are.
+    Audit,
     /// See the directory and the policies.
     SeeDirectory,
     /// Change the directory.
@@ -129,6 +131,7 @@ impl Permission {
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
             Self::ExportHistory => &[NetworkManager, Regulator],
+            Self::Audit => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,
             Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
         }

@@ -1,5 +1,6 @@
 //! The one binary: server in any of its roles, and client of itself.
 
+pub mod audit;
 pub mod client;
 pub mod demo;
 pub mod erasure_paper;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
+use tact::{audit, demo, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -82,6 +82,8 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Build the read models anew.
     #[command(subcommand)]
     Projections(projections_cli::ProjectionsCommand),
+    /// Show what was done against the policy, and what led up to each "don't call me".
+    Audit(audit::AuditArgs),
     /// Print the OpenAPI 3.1 document of all roles.
     #[command(after_help = "Example:\n  tact openapi > openapi.json")]
     Openapi,
@@ -174,6 +176,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
+        Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
         Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Patient(_) => {}

@@ -156,6 +156,15 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     Ok(Arc::new(app))
 }
 
+/// Opens the log alone, for commands that need nothing else.
+///
+/// # Errors
+/// If there is no network, or another process has its embedded log open.
+pub async fn open_log(settings: &Settings) -> Result<Arc<dyn EventLog>> {
+    must_exist(settings)?;
+    Ok(storage(settings).await?.0)
+}
+
 async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
     match &settings.storage {
         Storage::Embedded => {
