@@ -125,7 +125,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Cmd::Policy(command) = &cli.command {
-        return Ok(policy_cli::run(command).await);
+        return Ok(policy_cli::run(command, &cli.given).await);
     }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,

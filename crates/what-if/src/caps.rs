@@ -127,7 +127,13 @@ mod tests {
         let found: Vec<_> = report.caps.iter().map(|r| (r.cap, r.spared, r.lost, r.clients, r.spared_per_lost)).collect();
         assert_eq!(
             found,
-            [(0, 11, 3, 4, Some(3.7)), (2, 4, 2, 2, Some(2.0)), (3, 2, 1, 1, Some(2.0)), (5, 0, 0, 0, None), (u32::MAX, 0, 0, 0, None)]
+            [
+                (0, 11, 3, 4, Some(3.7)),
+                (2, 4, 2, 2, Some(2.0)),
+                (3, 2, 1, 1, Some(2.0)),
+                (5, 0, 0, 0, None),
+                (u32::MAX, 0, 0, 0, None)
+            ]
         );
         assert_eq!((report.caps[1].spared_percent, report.caps[1].lost_percent), (36.4, 66.7));
     }

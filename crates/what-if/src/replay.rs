@@ -65,6 +65,11 @@ impl Patient {
         self.other.get_or_insert_with(|| Box::new(self.recorded.clone()))
     }
 
+    /// Whether the other policy would have left this patient without the permit at this moment.
+    fn lacks_live(&self, permit: Uuid, time: Time) -> bool {
+        self.other.as_ref().is_some_and(|other| other.permit(permit).is_none_or(|p| !p.is_live(time)))
+    }
+
     /// Both states after one more event.
     fn evolve(&mut self, recorded: &Recorded) {
         if let Some(other) = &mut self.other {
@@ -178,6 +183,8 @@ impl Replay {
             Event::Permitted(e) if scene.question.holds_at(recorded.envelope.recorded_at) => scene.permitted(entry, recorded, e),
             Event::Refused(e) if scene.question.holds_at(recorded.envelope.recorded_at) => scene.refused(entry, recorded, e),
             Event::Made(e) if e.direction == Direction::Outbound => scene.made(entry, recorded, e),
+            // Nothing begins on a permit that was never granted or has run out.
+            Event::Started(e) if entry.lacks_live(e.permit, recorded.envelope.time) => entry.evolve_apart(recorded, []),
             _ => match instead {
                 Some(event) => {
                     let instead = Recorded { envelope: recorded.envelope.clone(), event };
@@ -195,8 +202,7 @@ impl Replay {
             return Err(e.from);
         }
         let Some(other) = &from.other else { return Ok(None) };
-        let attempts =
-            Carried { contacts: other.contacts.clone(), permits: other.permits.clone(), ..Carried::default() };
+        let attempts = Carried { contacts: other.contacts.clone(), permits: other.permits.clone(), ..Carried::default() };
         let facts = merge::carried(&e.facts, &from.recorded, other, &attempts);
         Ok(Some(Event::Absorbed(Absorbed { from: e.from, facts: Box::new(facts) })))
     }
@@ -240,7 +246,9 @@ impl Scene<'_, '_> {
         let fate = if decision.is_permitted() { Fate::PermitKept } else { Fate::PermitRefused };
         self.tell(entry, recorded, fate, None, Some(&decision), None);
         let event = match decision {
-            Decision::Permitted(simulated) if entry.other.is_none() && same_permit(&simulated, e) => return entry.evolve(recorded),
+            Decision::Permitted(simulated) if entry.other.is_none() && same_permit(&simulated, e) => {
+                return entry.evolve(recorded);
+            }
             Decision::Permitted(simulated) => Event::Permitted(simulated),
             Decision::Refused(simulated) => Event::Refused(simulated),
         };

@@ -52,8 +52,7 @@ impl Counts {
         self.contacts += counted(fate.is_contact());
         self.left_out += counted(fate.leaves());
         self.left_out_reached += counted(fate.leaves() && reached);
-        let unasked =
-            matches!(fate, Fate::UnaskedKept | Fate::UnaskedLeft | Fate::UnaskedAgainstBoth | Fate::UnaskedNowRight);
+        let unasked = matches!(fate, Fate::UnaskedKept | Fate::UnaskedLeft | Fate::UnaskedAgainstBoth | Fate::UnaskedNowRight);
         self.unasked += counted(unasked);
         self.unasked_left_out += counted(fate == Fate::UnaskedLeft);
         self.unasked_against_both += counted(fate == Fate::UnaskedAgainstBoth);
@@ -216,7 +215,11 @@ impl Tally {
                     continue;
                 }
                 let (permits, contacts) = self.reasons.entry(key.clone()).or_default();
-                if step.fate.is_contact() { *contacts += 1 } else { *permits += 1 }
+                if step.fate.is_contact() {
+                    *contacts += 1
+                } else {
+                    *permits += 1
+                }
                 seen.push(key);
             }
         }
