@@ -146,9 +146,13 @@ async fn the_nats_users_may_do_their_work() {
         assert_eq!(read.len(), 20);
     }
     assert_eq!(services.head().await.unwrap(), last);
-    for (user, name) in
-        [("projector", "projector"), ("projector", "projector-rebuild"), ("reactor", "reactor"), ("reactor", "import")]
-    {
+    for (user, name) in [
+        ("projector", "projector"),
+        ("projector", "projector-rebuild"),
+        ("projector", "what-if"),
+        ("reactor", "reactor"),
+        ("reactor", "import"),
+    ] {
         let log = log(&nats, &layout, user).await;
         let mut follow = log.follow(name, Position::START).await.unwrap();
         assert_eq!(collect(&mut *follow, 7, 20).await.len(), 20);

@@ -180,7 +180,7 @@ fn reasons(out: &mut impl Write, report: &Report) -> Result<()> {
     }
     writeln!(out, "Why; one refusal has a count under each of its reasons:")?;
     let mut table = Table::new();
-    table.set_header(["purpose", "reason", "limit", "permits", "contacts without a permit"]);
+    table.set_header(["purpose", "reason", "limit", "permits refused", "contacts left out"]);
     for ((purpose, code, limit), (permits, contacts)) in by {
         let number = |n: u64| Cell::new(n).set_alignment(CellAlignment::Right);
         table.add_row([
