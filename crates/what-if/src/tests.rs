@@ -249,6 +249,13 @@ fn a_contact_without_a_permit_leaves_only_if_the_policy_of_its_day_would_have_pe
     assert_eq!(fates(&changes), [UnaskedKept, UnaskedLeft, UnaskedAgainstBoth]);
     assert_eq!((codes(&changes[1]), codes(&changes[2])), (vec![Code::LimitReached], vec![Code::QuietHours, Code::LimitReached]));
     assert_eq!((report.reasons[0].permits, report.reasons[0].contacts), (0, 1));
+    // The one that left no longer stands in the way.
+    let mut network = Network::new("attempts = 9, per = \"30 days\"");
+    network.makes(ANNA, at(2, "12:00"), None);
+    network.makes(ANNA, at(3, "12:00"), None);
+    assert!(network.call(ANNA, at(5, "11:00")));
+    let (_, changes) = network.if_calls("attempts = 1, per = \"2 days\"");
+    assert_eq!(fates(&changes), [UnaskedKept, UnaskedLeft, PermitKept, ContactKept]);
     // And the other way round.
     let mut network = Network::new("attempts = 0, per = \"2 days\"");
     network.makes(ANNA, at(2, "12:00"), None);
@@ -275,7 +282,7 @@ fn a_contact_that_is_written_down_late_is_decided_by_what_was_before_it() {
     network.record_late(ANNA, at(9, "12:00"), at(20, "12:00"), late);
     let late = network.contact("call", None, Outcome::NoAnswer);
     network.record_late(ANNA, at(10, "13:00"), at(20, "12:00"), late);
-    let (_, changes) = network.if_calls("attempts = 2, per = \"30 days\"");
+    let (_, changes) = network.if_calls("attempts = 1, per = \"2 days\"");
     // The first of the two knows nothing of the call a day later; the second knows both.
     assert_eq!(fates(&changes), [Fate::UnaskedKept, Fate::UnaskedKept, Fate::UnaskedLeft]);
     assert_eq!(changes[2].reasons[0].count, Some(2));
@@ -339,6 +346,40 @@ fn only_the_span_is_under_the_other_policy_and_contacts_follow_their_permits_out
     // A contact outside stays what it is, and counts for what comes inside.
     let two = Question { policy: policy(&rules("attempts = 2, per = \"30 days\"")), since: Some(at(22, "12:00")), ..question };
     assert_eq!(fates(&network.asked(two).1), [PermitRefused, ContactLeftWithPermit]);
+}
+
+#[test]
+fn a_permit_for_another_occasion_does_not_stand_in_the_way_of_its_own_contact() {
+    let mut network = Network::new(THREE);
+    network.books(ANNA, at(2, "09:30"), at(5, "12:00"));
+    network.books(ANNA, at(2, "09:31"), at(8, "12:00"));
+    let later = network.states[&ANNA].0.appointments[1].id;
+    let permit = network.ask(ANNA, at(4, "12:00"), "call").unwrap();
+    let Event::Made(made) = network.contact("call", Some(permit), Outcome::Reached) else { unreachable!() };
+    network.record(ANNA, at(4, "12:01"), Event::Made(Made { about: Some(later), ..made }));
+    assert!(!network.states[&ANNA].0.contacts[0].breach);
+    // Under a policy in which calls are about appointments, the permit would have been for the first of them.
+    let about = rules("attempts = 1, per = \"30 days\"").replacen(
+        "basis = \"care\"",
+        "basis = \"care\"\noccasion = \"upcoming_appointment\"",
+        1,
+    );
+    let (report, changes) = network.asked(network.question(&about));
+    assert_eq!(fates(&changes), [Fate::PermitKept, Fate::ContactKeptAnew]);
+    assert!(report.is_unchanged());
+}
+
+#[test]
+fn a_contact_without_a_permit_outside_the_span_stays_and_counts() {
+    let mut network = Network::new(THREE);
+    network.makes(ANNA, at(2, "19:00"), None);
+    assert!(network.call(ANNA, at(12, "12:00")));
+    // Quiet at seven, it would leave if it lay inside.
+    let quiet = rules("attempts = 1, per = \"30 days\"").replace("from = \"20:00\"", "from = \"18:00\"");
+    let question = network.question(&quiet);
+    let (_, changes) = network.asked(Question { since: Some(at(12, "12:00")), ..question.clone() });
+    assert_eq!(fates(&changes), [Fate::PermitRefused, Fate::ContactLeftWithPermit]);
+    assert_eq!(fates(&network.asked(question).1), [Fate::UnaskedLeft, Fate::PermitKept, Fate::ContactKept]);
 }
 
 #[test]
