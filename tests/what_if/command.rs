@@ -150,7 +150,7 @@ async fn a_network_on_servers_is_asked_by_the_same_settings() {
         ["was permitted, would have been refused", "limit_reached", "contact leaves with its permit", "refused, as it was"]
     {
         // A table breaks its lines.
-        let words = told.stdout.split_whitespace().filter(|word| *word != "|").collect::<Vec<_>>().join(" ");
+        let words = told.stdout.split_whitespace().filter(|word| !["│", "┆"].contains(word)).collect::<Vec<_>>().join(" ");
         assert!(said.split(' ').all(|word| words.contains(word)), "{said}\n{}", told.stdout);
     }
     let other = ended(cluster.command(&["policy", "simulate", "--policy", &strict, "--network", "nobody"]).await).await;
@@ -185,7 +185,7 @@ async fn caps_on_the_banks_calls_cost_what_its_source_says() {
     assert_eq!((per_lost(0), per_lost(1), of["contacts_per_success"].as_f64().unwrap().round()), (52.0, 104.0, 24.0));
     // What such a list cannot answer is said, and not answered.
     let table = run(&[]).await;
-    for said in ["| 29.5 % |", "| 13.4 % |", "What it cannot answer:", "Limits per period", "Quiet hours", "Consents"] {
+    for said in ["┆ 29.5 % ┆", "┆ 13.4 % ┆", "What it cannot answer:", "Limits per period", "Quiet hours", "Consents"] {
         assert!(table.stdout.contains(said), "{said}\n{}", table.stdout);
     }
     let with_policy = run(&["--policy", "policies/default.toml"]).await;

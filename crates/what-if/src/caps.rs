@@ -1,4 +1,4 @@
-//! Caps on the number of contacts, from a list that knows of each client only how many contacts there were and whether the last one succeeded.
+//! Caps on the number of contacts, from a list that knows of each client only how many contacts there were and which one succeeded.
 //!
 //! No order in time, no channel and no consent is known there, so nothing is said that would need them.
 
@@ -15,16 +15,16 @@ pub const UNANSWERED: &[&str] = &[
     "Whether a client who was called less would have agreed sooner, or later by themselves: the list shows what happened, not why.",
 ];
 
-/// How the list is read, in sentences to print beside the figures.
+/// How caps are held against a list, in sentences to print beside the figures.
 pub const READING: &[&str] = &[
-    "A row is a client; a cap of n leaves the client's first n contacts and spares the rest.",
-    "A success came with the client's last contact: it is lost where that one is spared.",
+    "A cap of n leaves a client's first n contacts and spares the rest.",
+    "A client's success is lost where the contact that it came with is spared.",
 ];
 
-/// Clients by the number of their contacts, and how many of them succeeded.
+/// Clients by the number of their contacts and the one that succeeded, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Clients {
-    by_contacts: BTreeMap<u32, (u64, u64)>,
+    by_contacts: BTreeMap<(u32, Option<u32>), u64>,
 }
 
 /// What a cap would have done.
@@ -66,22 +66,21 @@ pub struct CapReport {
 }
 
 impl Clients {
-    /// One more client with so many contacts.
-    pub fn add(&mut self, contacts: u32, success: bool) {
-        let (clients, successes) = self.by_contacts.entry(contacts).or_default();
-        *clients += 1;
-        *successes += u64::from(success);
+    /// One more client with so many contacts, of which this one, counted from 1, was the first to succeed.
+    pub fn add(&mut self, contacts: u32, success: Option<u32>) {
+        *self.by_contacts.entry((contacts, success)).or_default() += 1;
     }
 
     /// What these caps would have done, in the order given.
     pub fn capped(&self, caps: &[u32]) -> CapReport {
-        let sum = |of: fn(u32, u64, u64) -> u64| self.by_contacts.iter().map(|(n, (c, s))| of(*n, *c, *s)).sum::<u64>();
-        let contacts = sum(|n, clients, _| u64::from(n) * clients);
-        let successes = sum(|_, _, successes| successes);
+        let sum = |of: &dyn Fn(u32, Option<u32>) -> u64| {
+            self.by_contacts.iter().map(|((contacts, success), clients)| of(*contacts, *success) * clients).sum::<u64>()
+        };
+        let contacts = sum(&|contacts, _| contacts.into());
+        let successes = sum(&|_, success| success.is_some().into());
         let row = |&cap: &u32| {
-            let beyond = || self.by_contacts.range(cap.saturating_add(1)..).filter(|(n, _)| **n > cap);
-            let spared = beyond().map(|(n, (clients, _))| u64::from(n - cap) * clients).sum();
-            let lost = beyond().map(|(_, (_, successes))| successes).sum();
+            let spared = sum(&|contacts, _| contacts.saturating_sub(cap).into());
+            let lost = sum(&|_, success| success.is_some_and(|at| at > cap).into());
             CapRow {
                 cap,
                 spared,
@@ -89,14 +88,14 @@ impl Clients {
                 lost,
                 lost_percent: percent(lost, successes),
                 spared_per_lost: ratio(spared, lost),
-                clients: beyond().map(|(_, (clients, _))| clients).sum(),
+                clients: sum(&|contacts, _| (contacts > cap).into()),
             }
         };
         CapReport {
-            clients: sum(|_, clients, _| clients),
+            clients: sum(&|_, _| 1),
             contacts,
             successes,
-            most: self.by_contacts.keys().next_back().copied().unwrap_or_default(),
+            most: self.by_contacts.keys().next_back().map(|(contacts, _)| *contacts).unwrap_or_default(),
             contacts_per_success: ratio(contacts, successes),
             caps: caps.iter().map(row).collect(),
         }
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn a_cap_spares_what_lies_beyond_it_and_the_successes_that_came_there() {
         let mut clients = Clients::default();
-        for (contacts, success) in [(1, true), (2, false), (5, true), (3, true), (0, false)] {
+        for (contacts, success) in [(1, Some(1)), (2, None), (5, Some(5)), (3, Some(3)), (0, None)] {
             clients.add(contacts, success);
         }
         let report = clients.capped(&[0, 2, 3, 5, u32::MAX]);
@@ -136,6 +135,14 @@ mod tests {
             ]
         );
         assert_eq!((report.caps[1].spared_percent, report.caps[1].lost_percent), (36.4, 66.7));
+    }
+
+    #[test]
+    fn a_success_before_the_cap_stays_whatever_came_after_it() {
+        let mut clients = Clients::default();
+        clients.add(5, Some(2));
+        let caps = clients.capped(&[1, 2]).caps;
+        assert_eq!([(caps[0].spared, caps[0].lost), (caps[1].spared, caps[1].lost)], [(4, 1), (3, 0)]);
     }
 
     #[test]

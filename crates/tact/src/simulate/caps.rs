@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde_json::json;
 use tact_what_if::caps::{CapReport, READING, UNANSWERED};
 
@@ -20,7 +20,8 @@ pub(super) fn print(out: &mut impl Write, report: &CapReport, mapping: &Mapping,
     match output {
         Output::Table => table(out, report, mapping)?,
         Output::Json => {
-            let document = json!({"report": report, "read_as": READING, "unanswered": UNANSWERED});
+            let read_as: Vec<&str> = std::iter::once(mapping.row.words()).chain(READING.iter().copied()).collect();
+            let document = json!({"report": report, "read_as": read_as, "unanswered": UNANSWERED});
             serde_json::to_writer_pretty(&mut *out, &document).map_err(std::io::Error::from)?;
             writeln!(out)?;
         }
@@ -47,6 +48,7 @@ fn table(out: &mut impl Write, report: &CapReport, mapping: &Mapping) -> Result<
     let (clients, contacts, successes, most) = (report.clients, report.contacts, report.successes, report.most);
     writeln!(out, "{clients} clients, {contacts} contacts, at most {most} of one client; {successes} successes{each}.")?;
     let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
         "cap",
         "contacts spared",
@@ -69,10 +71,11 @@ fn table(out: &mut impl Write, report: &CapReport, mapping: &Mapping) -> Result<
         ];
         table.add_row(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
     }
+    let (contacts, success) = (mapping.row.column(), &mapping.success.column);
     writeln!(
         out,
-        "{table}\nHow the list was read (contacts from `{}`, success from `{}`):",
-        mapping.contacts, mapping.success.column
+        "{table}\nHow the list was read (contacts from `{contacts}`, success from `{success}`):\n- {}",
+        mapping.row.words()
     )?;
     READING.iter().try_for_each(|line| writeln!(out, "- {line}"))?;
     writeln!(out, "What it cannot answer:")?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Result};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 use tact_domain::{Branch, Code, Time};
@@ -140,7 +140,7 @@ fn table(out: &mut impl Write, asked: &Asked, answer: &Answer) -> Result<()> {
             *counts = counts.plus(row.counts);
         }
         let mut table = Table::new();
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header([name].iter().copied().chain(SHOWN.iter().map(|(name, _)| *name)));
         for (key, counts) in by {
             table.add_row(figures(&key, &counts));
@@ -180,6 +180,7 @@ fn reasons(out: &mut impl Write, report: &Report) -> Result<()> {
     }
     writeln!(out, "Why; one refusal has a count under each of its reasons:")?;
     let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["purpose", "reason", "limit", "permits refused", "contacts left out"]);
     for ((purpose, code, limit), (permits, contacts)) in by {
         let number = |n: u64| Cell::new(n).set_alignment(CellAlignment::Right);
@@ -199,9 +200,13 @@ fn unasked(out: &mut impl Write, total: &Counts) -> Result<()> {
     if total.unasked > 0 {
         writeln!(
             out,
-            "Of {} contacts without a permit, {} leave, {} stay though they were against both policies, and {} were against the policy of \
-             their day and would not be against this one.",
-            total.unasked, total.unasked_left_out, total.unasked_against_both, total.unasked_now_right
+            "Of {} contacts without a permit, {} leave. Of those that stay, {} were against both policies, {} against the policy of their day \
+             and not against this one, and nothing stood in the way of {}.",
+            total.unasked,
+            total.unasked_left_out,
+            total.unasked_against_both,
+            total.unasked_now_right,
+            total.unasked - total.unasked_left_out - total.unasked_against_both - total.unasked_now_right
         )?;
     }
     Ok(())
@@ -229,7 +234,7 @@ pub(super) fn explained(out: &mut impl Write, asked: &Asked, patient: Uuid, step
         Output::Table => {
             writeln!(out, "Patient {patient}, if {} had been in force:", asked.policy)?;
             let mut table = Table::new();
-            table.set_content_arrangement(ContentArrangement::Dynamic);
+            table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
             table.set_header(["when", "what for", "how", "branch", "what becomes of it", "because"]);
             for step in steps {
                 let when = step.time.format("%Y-%m-%d %H:%M:%SZ").to_string();
