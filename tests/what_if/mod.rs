@@ -23,14 +23,14 @@ const SEEDS: u64 = 80;
 enum Read {
     Policy(Recorded<PolicyPublished>),
     Directory(Recorded<tact_domain::control::DirectoryEvent>),
-    Patient(Uuid, Recorded),
+    Patient(Uuid, Box<Recorded>),
 }
 
 fn history(seed: u64) -> Vec<Read> {
     let log = log_of(seed, Settings { commands: 400, ..Settings::default() });
     let read = log.iter().filter_map(|stored| {
         Some(match stored.stream {
-            StreamId::Patient(patient) => Read::Patient(patient, Recorded::read(&stored.bytes).unwrap()),
+            StreamId::Patient(patient) => Read::Patient(patient, Box::new(Recorded::read(&stored.bytes).unwrap())),
             StreamId::Policy => Read::Policy(Recorded::read(&stored.bytes).unwrap()),
             _ => Read::Directory(Recorded::read(&stored.bytes).ok()?),
         })
@@ -146,7 +146,7 @@ impl Led {
         envelope.sequence = *sequence;
         let recorded = Recorded { envelope, event };
         evolve(state, &recorded);
-        self.events.push(Read::Patient(patient, recorded));
+        self.events.push(Read::Patient(patient, Box::new(recorded)));
     }
 
     /// Records what the policy makes of a recorded event.

@@ -28,7 +28,7 @@ enum What {
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
-    WhatIf,
+    Simulate,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
     Memory,
     /// An embedded server that does nothing, in this process; what `memory` starts.
@@ -61,10 +61,10 @@ async fn main() -> Result<()> {
         return memory::idle_child().await;
     }
     let wanted = |what| cli.what == what || cli.what == What::All;
-    if wanted(What::WhatIf) {
+    if wanted(What::Simulate) {
         what_if::run(cli.pairs, cli.decisions).await?;
     }
-    if cli.what == What::WhatIf {
+    if cli.what == What::Simulate {
         return Ok(());
     }
     let work = work::Work::new(cli.patients).await?;

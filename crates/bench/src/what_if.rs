@@ -153,7 +153,7 @@ async fn append(log: &dyn EventLog, network: &str, told: &mut Told, time: Time, 
     let bytes = Bytes::from(envelope.write(&event));
     told.last = hash(&bytes);
     evolve(&mut told.state, &Recorded { envelope, event });
-    match log.append(StreamId::Patient(told.id), told.position, NewEvent { id: id, bytes }).await? {
+    match log.append(StreamId::Patient(told.id), told.position, NewEvent { id, bytes }).await? {
         Append::Done(position) => told.position = position,
         Append::Conflict => anyhow::bail!("nobody else appends"),
     }
