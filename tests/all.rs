@@ -26,4 +26,5 @@ mod simulation;
 mod sql;
 mod testbed;
 mod tidy;
+mod what_if;
 mod working_day;

@@ -41,7 +41,7 @@ use uuid::fmt::Hyphenated;
 
 pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
-pub use sqlite::SqliteLog;
+pub use sqlite::{SqliteLog, SqliteReadLog};
 
 /// The largest event, in bytes. JetStream's default limit of a message is 1 MiB, headers included.
 pub const MAX_EVENT_BYTES: usize = 900 * 1024;

@@ -15,4 +15,5 @@ pub mod policy_publish;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;
+pub mod simulate;
 pub mod token_cli;

@@ -137,7 +137,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Cmd::Policy(command) = &cli.command {
-        return Ok(policy_cli::run(command).await);
+        return Ok(policy_cli::run(command, &cli.given).await);
     }
     if let Cmd::History(command) = &cli.command {
         return history_cli::run(command).await;
