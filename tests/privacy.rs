@@ -207,6 +207,7 @@ impl Life {
         let note = json!({"direction": "inbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached", "note": "Velvet Anvil"});
         let path = format!("/v1/patients/{}/contacts", self.merged);
         assert_eq!(self.desk.post(&path, note).await.ok()["patient"], json!(self.patient));
+        self.post("/v1/patients/{patient}/history-exports", &[], json!({"purpose": "inspection"})).await;
         self.post("/v1/patients/{patient}/death", &[], json!({})).await;
         self.post("/v1/patients/{patient}/restoration", &[], json!({})).await;
     }

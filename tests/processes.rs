@@ -341,6 +341,7 @@ impl Cluster {
             .env("TACT_DATABASE_URL", &self.database)
             .env("TACT_REPLICAS", "1")
             .env("TACT_ID_KEY_FILE", self.folder.path().join("id.key"))
+            .env("TACT_SIGNING_KEY_FILE", self.folder.path().join("signing.key"))
             .env("TACT_LISTEN", "127.0.0.1:0")
             .env("TACT_NOW", self.now().to_rfc3339());
         command

@@ -60,10 +60,18 @@ pub fn make(file: &Path, network: &str, secret: &[u8; 32]) -> Result<PrivateKey,
     Ok(key)
 }
 
+/// Whole or not at all, and never over one that is there.
 fn write(path: &Path, key: &PrivateKey) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(format!("{}\n", key.secret_text()).as_bytes())?;
-    file.sync_all()
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    let draft = PathBuf::from(draft);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = file
+        .write_all(format!("{}\n", key.secret_text()).as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&draft, path));
+    std::fs::remove_file(&draft)?;
+    written
 }
 
 /// Reads a key from its file.

@@ -14,6 +14,7 @@ use tact_database::Target;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
 use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
+use tact_ledger::keys::KeyError;
 use tact_ledger::{Ledger, keys};
 use tact_notary::publish::Publisher;
 use tact_notary::role::Notary;
@@ -301,7 +302,11 @@ async fn notary(settings: &Settings, app: &App) -> Result<Notary> {
                 file.display()
             );
         }
-        keys::make(&file, &settings.network, &random::<32>())?;
+        match keys::make(&file, &settings.network, &random::<32>()) {
+            // Another process of this network has been faster.
+            Err(KeyError::File { error, .. }) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => drop(made?),
+        }
     }
     keys::read(&file, &settings.network)?;
     let log = app.transactor.log().clone();
