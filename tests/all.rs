@@ -8,6 +8,7 @@ mod command_line;
 mod deploy;
 mod event_log;
 mod faults;
+mod fhir;
 mod golden;
 mod network;
 mod openapi;

@@ -48,6 +48,15 @@ pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
     blocking(tools::openapi_validator).await
 }
 
+/// The folder of Node.js packages in which a public validator of FHIR R4 resources is (npm's `fhir`), for `NODE_PATH`: kept from before, or
+/// fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn fhir_validator() -> anyhow::Result<std::path::PathBuf> {
+    blocking(tools::fhir_validator).await
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

