@@ -124,6 +124,8 @@ impl Network {
             data: folder.path().to_owned(),
             storage,
             id_key_file: Some(key),
+            signing_key_file: None,
+            checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             wait: Duration::from_secs(30),

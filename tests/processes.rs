@@ -316,6 +316,8 @@ impl Cluster {
                 database: Secret(self.database.clone()),
             },
             id_key_file: Some(self.folder.path().join("id.key")),
+            signing_key_file: None,
+            checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             wait: Duration::from_secs(30),

@@ -3,7 +3,6 @@
 
 mod away;
 mod contacts;
-mod desk;
 mod no_room;
 mod policies;
 mod requests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tact_event_log::{EventLog, Freshness, Position, SqliteLog, StreamId};
 
-use super::desk::Desk;
+use crate::desk::Desk;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_log_takes_nothing_and_loses_nothing() {

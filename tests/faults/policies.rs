@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tact_event_log::{Append, EventLog, Follow, Freshness, LogError, MemoryLog, NewEvent, Position, Stored, StreamId};
 use uuid::Uuid;
 
-use super::desk::Desk;
+use crate::desk::Desk;
 use crate::network::{Network, any_id, time};
 
 /// A log whose policies can be put out of reach.

@@ -1,7 +1,7 @@
 //! The projector on both engines: exact counts whoever writes and however it is interrupted, rebuilds that come out equal, and what it does with
 //! events that cannot be read and with policies that come into force.
 
-mod book;
+pub(crate) mod book;
 mod outages;
 mod rebuild;
 mod streams;

@@ -50,6 +50,8 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         data: folder.path().join("data"),
         storage,
         id_key_file: Some(folder.path().join("shared.key")),
+        signing_key_file: None,
+        checkpoint_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
         wait: Duration::from_secs(30),

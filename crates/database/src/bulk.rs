@@ -299,6 +299,31 @@ where
     })
 }
 
+/// [`read`] by a column of type [`Kind::Bytes`].
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn read_by_bytes<R>(db: &Db, by: &'static str, keys: &[Vec<u8>]) -> Result<Vec<R>, DbError>
+where
+    R: Record + Send + Unpin + for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow>,
+{
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(match db {
+        Db::Pg(pool) => sqlx::query_as(AssertSqlSafe(pg_read_sql::<R>(by))).bind(keys).fetch_all(pool).await?,
+        Db::Sqlite(pool) => {
+            let mut found = Vec::new();
+            let mut connection = pool.acquire().await?;
+            for chunk in keys.chunks(SQLITE_ROWS) {
+                let query = sqlx::query_as(AssertSqlSafe(sqlite_read_sql::<R>(by)));
+                found.extend(padded(chunk).fold(query, |query, key| query.bind(key)).fetch_all(&mut *connection).await?);
+            }
+            found
+        }
+    })
+}
+
 /// Reads a whole table in the order of all its columns: the same rows come out the same, whatever the engine and its history.
 ///
 /// # Errors
@@ -314,9 +339,9 @@ where
     })
 }
 
-fn padded(chunk: &[Uuid]) -> impl Iterator<Item = Uuid> + '_ {
-    let last = chunk.last().copied().unwrap_or_default();
-    chunk.iter().copied().chain(std::iter::repeat(last)).take(SQLITE_ROWS)
+/// The keys of a chunk, the last one as often as it takes to fill a statement.
+fn padded<K: Clone>(chunk: &[K]) -> impl Iterator<Item = K> + '_ {
+    (0..SQLITE_ROWS).filter_map(|at| chunk.get(at).or(chunk.last()).cloned())
 }
 
 fn pg_delete_sql<R: Record>(by: &str) -> String {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::{
     Append, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start, check_reader_name,
@@ -175,5 +176,10 @@ impl EventLog for JetStreamLog {
         let mut follow = follow::JetStreamFollow::new(self.link.clone(), name, after);
         follow.take_over().await?;
         Ok(Box::new(follow))
+    }
+
+    async fn announce(&self, topic: &str, bytes: Bytes) -> Result<(), LogError> {
+        let subject = format!("{}.{topic}", self.link.config.network);
+        self.link.client.publish(subject, bytes).await.map_err(|error| LogError::Unavailable(error.to_string()))
     }
 }

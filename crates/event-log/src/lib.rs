@@ -283,6 +283,15 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`LogError::Misfit`] if the name does not fit, or if `after` lies behind the end of the log: then it is another log's position.
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
+
+    /// Tells something to whoever listens right now, beside the log: on NATS under `<network>.<topic>`. Nothing is stored, nobody waits
+    /// for it, and a backend that has no listeners has nothing to do.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if it could not be sent.
+    async fn announce(&self, _topic: &str, _bytes: Bytes) -> Result<(), LogError> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -17,11 +17,53 @@ pub fn network_origin(network: &str) -> String {
     format!("tact/{network}")
 }
 
+/// The name of a log: `tact/<network>/<epoch>/<first shard>-<last shard>`.
+///
+/// A network that is divided anew begins an epoch, whose logs have the last checkpoint of the log before them as their first leaf.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogName {
+    /// The network's code.
+    pub network: String,
+    /// How many times the network has been divided before.
+    pub epoch: u32,
+    /// The first shard whose streams it holds.
+    pub first: u8,
+    /// The last one.
+    pub last: u8,
+}
+
+impl fmt::Display for LogName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}-{}", network_origin(&self.network), self.epoch, self.first, self.last)
+    }
+}
+
+impl LogName {
+    /// Reads the name of one; `None` if it is not one.
+    pub fn read(origin: &str) -> Option<Self> {
+        let mut parts = origin.strip_prefix("tact/")?.split('/');
+        let (network, epoch, range) = (parts.next()?.to_owned(), parts.next()?.parse().ok()?, parts.next()?);
+        let (first, last) = range.split_once('-')?;
+        let name = Self { network, epoch, first: first.parse().ok()?, last: last.parse().ok()? };
+        (name.first <= name.last && name.to_string() == origin).then_some(name)
+    }
+
+    /// Whether it holds the streams of a shard.
+    pub fn holds(&self, shard: u8) -> bool {
+        (self.first..=self.last).contains(&shard)
+    }
+}
+
+/// The shard of a stream: of a patient's the first byte of the SHA-256 of the UUID's 16 bytes; 0 for those of the network itself.
+pub fn shard(stream: &str) -> u8 {
+    stream.parse::<uuid::Uuid>().map_or(0, |patient| hash(patient.as_bytes())[0])
+}
+
 /// What one log states: the first lines are those of C2SP tlog-checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogCheckpoint {
-    /// The log: `tact/<network>/<first shard>-<last shard>`.
-    pub origin: String,
+    /// The log.
+    pub log: LogName,
     /// How many leaves it has.
     pub size: u64,
     /// The root of their tree.
@@ -132,8 +174,8 @@ fn written(time: Time) -> String {
 
 impl fmt::Display for LogCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { origin, size, root, streams, map } = self;
-        write!(f, "{origin}\n{size}\n{}\nmap {streams} {}\n", b64(root), b64(map))
+        let Self { log, size, root, streams, map } = self;
+        write!(f, "{log}\n{size}\n{}\nmap {streams} {}\n", b64(root), b64(map))
     }
 }
 
@@ -144,15 +186,15 @@ impl LogCheckpoint {
     /// What is wrong with it.
     pub fn read(text: &str) -> Result<Self, NotOne> {
         let mut lines = Lines::of("checkpoint of a log", text)?;
-        let origin = lines.next("origin")?.to_owned();
+        let origin = lines.next("origin")?;
+        let log = LogName::read(origin).ok_or_else(|| lines.error(format!("its origin is {origin:?}")))?;
         let size = lines.next("size")?;
         let size = lines.number("size", size)?;
         let root = lines.next("root")?;
         let root = lines.hash("root", root)?;
         let rest = lines.after("map")?;
         let (streams, map) = rest.split_once(' ').ok_or_else(|| lines.error(format!("its map lacks a root: {rest:?}")))?;
-        let read =
-            Self { streams: lines.number("number of streams", streams)?, map: lines.hash("map", map)?, origin, size, root };
+        let read = Self { streams: lines.number("number of streams", streams)?, map: lines.hash("map", map)?, log, size, root };
         lines.end(text, &read)?;
         Ok(read)
     }
@@ -241,7 +283,8 @@ mod tests {
     use super::*;
 
     fn log() -> LogCheckpoint {
-        LogCheckpoint { origin: "tact/net/0-255".into(), size: 12, root: [3; 32], streams: 4, map: [5; 32] }
+        let log = LogName { network: "net".into(), epoch: 0, first: 0, last: 255 };
+        LogCheckpoint { log, size: 12, root: [3; 32], streams: 4, map: [5; 32] }
     }
 
     fn network() -> NetworkCheckpoint {
@@ -255,13 +298,16 @@ mod tests {
         assert_eq!(NetworkCheckpoint::read(&network().to_string()), Ok(network()));
         let next = Succession { network: "net".into(), next: "tact/net+00000000+AA".into(), from: network().time };
         assert_eq!(Succession::read(&next.to_string()), Ok(next));
-        assert!(log().to_string().starts_with("tact/net/0-255\n12\nAwMD"), "{}", log());
+        assert!(log().to_string().starts_with("tact/net/0/0-255\n12\nAwMD"), "{}", log());
     }
 
     #[test]
     fn other_spellings_are_not_read() {
         let text = log().to_string();
         for (from, to, part) in [
+            ("0/0-255", "0/0-256", "origin"),
+            ("0/0-255", "0/7-6", "origin"),
+            ("0/0-255", "0/00-255", "origin"),
             ("\n12\n", "\n012\n", "size"),
             ("\n12\n", "\n-12\n", "size"),
             ("\nmap 4", "\nmap  4", "number of streams"),

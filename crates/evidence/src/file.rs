@@ -88,16 +88,26 @@ pub struct Consistency {
 pub struct StreamPart {
     /// Its name: `policy`, or a patient's UUID.
     pub stream: String,
-    /// The log that holds it, by its place among the `log` lines.
+    /// What the map of each log that holds its shard, or held it, says of its end; in the order of the `log` lines.
+    pub ends: Vec<StreamEnd>,
+}
+
+/// What one log says of a stream's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamEnd {
+    /// The log, by its place among the `log` lines.
     pub log: usize,
-    /// What the map of streams says of it.
+    /// The proof.
     pub end: map::Proof,
 }
 
-/// Where an event stands in its log.
+/// Where an event stands in a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
+    /// The log, by its place among the `log` lines.
+    pub log: usize,
     /// Its number among the leaves, from 0.
     pub leaf: u64,
     /// The proof that it is there (RFC 6962, section 2.1.1).

@@ -86,6 +86,8 @@ pub enum Permission {
     SeePerson,
     /// See what happened to a patient, without who they are.
     SeeHistory,
+    /// Have a patient's history handed out, with its proofs.
+    ExportHistory,
     /// See a branch's worklist.
     SeeWorklist,
     /// Open, arrange and close care referrals.
@@ -123,6 +125,7 @@ impl Permission {
             Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
+            Self::ExportHistory => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,
             Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
         }

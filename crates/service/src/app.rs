@@ -1,5 +1,6 @@
 //! What the services of one process share, and what every answer carries.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -16,6 +17,7 @@ use tact_domain::patient::Untrue;
 use tact_domain::patient::state::Standing;
 use tact_domain::{Branch, Purpose, Recorded};
 use tact_event_log::Position;
+use tact_ledger::Ledger;
 use tact_personal::{Personal, Put};
 use tact_read_models::ReadDb;
 use utoipa_axum::router::OpenApiRouter;
@@ -48,6 +50,10 @@ pub struct App {
     pub personal: Personal,
     /// The read models.
     pub read: ReadDb,
+    /// What has been signed of the log.
+    pub ledger: Ledger,
+    /// The file with the key that signs, in a process that does.
+    pub signing_key_file: Option<PathBuf>,
 }
 
 /// Where an answer says how far the log has come: a read with it as `Tact-At-Least` sees what this command did.

@@ -89,6 +89,11 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Result<Reply> {
+        let (status, bytes) = self.fetch(method, path, key, body).await?;
+        Ok(Reply { status, json: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+    }
+
+    async fn fetch(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Result<(u16, Bytes)> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
         request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some(key) = key {
@@ -99,7 +104,19 @@ impl Client {
         let response = self.pool.request(request).await.with_context(|| format!("{} cannot be reached", self.url))?;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.context("the answer broke off")?.to_bytes();
-        Ok(Reply { status, json: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+        Ok((status, bytes))
+    }
+
+    /// Has something made, under an idempotency key, that is no JSON: its bytes.
+    ///
+    /// # Errors
+    /// A server that cannot be reached, or the problem's detail.
+    pub async fn obtain(&self, path: &str, key: &str, body: &Value) -> Result<Bytes> {
+        let (status, bytes) = self.fetch(Method::POST, path, Some(key), Some(body)).await?;
+        if (200..300).contains(&status) {
+            return Ok(bytes);
+        }
+        Err(Reply { status, json: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }.ok().unwrap_err())
     }
 
     /// Looks.

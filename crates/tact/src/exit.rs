@@ -18,6 +18,9 @@ pub const MISFIT: u8 = 5;
 /// Another process uses the data folder, or there is no room.
 pub const BUSY: u8 = 6;
 
+/// A history does not hold: something in it deviates.
+pub const DEVIATION: u8 = 7;
+
 /// Settings that do not go together, in words for whoever set them.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

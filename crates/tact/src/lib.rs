@@ -3,7 +3,9 @@
 pub mod client;
 pub mod demo;
 pub mod exit;
+pub mod history_cli;
 pub mod import;
+pub mod keys_cli;
 pub mod listener;
 pub mod policy_cli;
 pub mod policy_publish;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, policy_cli, projections_cli, token_cli};
+use tact::{demo, exit, history_cli, keys_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -32,6 +32,7 @@ Exit codes:
   4  a database cannot be reached
   5  what is stored is of a newer version, of another network, or damaged
   6  another process uses the data folder, or there is no room
+  7  a history does not hold
 
 -h is short, --help has every setting. Settings come from --config, TACT_... variables and flags, each later one going before."
 )]
@@ -66,6 +67,12 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Check a policy, and hold it against written cases.
     #[command(subcommand)]
     Policy(policy_cli::PolicyCommand),
+    /// Hand out a patient's history, and verify one without a server.
+    #[command(subcommand)]
+    History(history_cli::HistoryCommand),
+    /// Make, list and change the keys by which the network signs.
+    #[command(subcommand)]
+    Keys(keys_cli::KeysCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -127,6 +134,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Policy(command) = &cli.command {
         return Ok(policy_cli::run(command).await);
     }
+    if let Cmd::History(command) = &cli.command {
+        return history_cli::run(command).await;
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -154,11 +164,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             made.running.stop().await;
         }
         Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
+        Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! One process, in some or all of its roles: opens the log and the databases, starts what the roles need, and stops it in order.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use tact_database::Target;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
 use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, open_jetstream};
+use tact_ledger::{Ledger, keys};
+use tact_notary::publish::Publisher;
+use tact_notary::role::Notary;
 use tact_patient::reactor::Reactor;
 use tact_personal::Personal;
 use tact_personal::access::Token;
@@ -55,6 +58,8 @@ pub enum Role {
     Directory,
     /// Follows the log and keeps the read models.
     Projector,
+    /// Signs what the log has come to, and hands out histories with their proofs.
+    Notary,
 }
 
 impl Role {
@@ -68,6 +73,7 @@ impl Role {
             Self::Feedback => tact_feedback::routes(),
             Self::Directory => tact_directory::routes(),
             Self::Projector => OpenApiRouter::new(),
+            Self::Notary => tact_notary::routes(),
         }
     }
 }
@@ -121,6 +127,7 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     let key = id_key(settings)?;
     let personal = Personal::open(&target, settings.wait).await.context("the personal data store cannot be opened")?;
     let read = ReadDb::open(&target, settings.wait).await.context("the read models cannot be opened")?;
+    let ledger = Ledger::open(&target, &settings.network, settings.wait).await.context("the ledger cannot be opened")?;
     let network = SmolStr::from(&settings.network);
     let control = Control::new(log.clone(), &network, clock.clone());
     control.refresh().await.context("the policies cannot be read")?;
@@ -133,6 +140,8 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
         access: Access::new(personal.clone()),
         personal,
         read,
+        ledger,
+        signing_key_file: signing_key_file(settings),
     }))
 }
 
@@ -218,6 +227,33 @@ fn id_key(settings: &Settings) -> Result<IdKey> {
     Ok(IdKey::new(&key))
 }
 
+/// The file with the key that signs; the embedded mode has one in its folder.
+pub fn signing_key_file(settings: &Settings) -> Option<PathBuf> {
+    match (&settings.signing_key_file, &settings.storage) {
+        (Some(file), _) => Some(file.clone()),
+        (None, Storage::Embedded) => Some(settings.data.join("signing.key")),
+        (None, Storage::Servers { .. }) => None,
+    }
+}
+
+/// The notary of a process. The embedded mode makes its key at its first start.
+fn notary(settings: &Settings, app: &App) -> Result<Notary> {
+    let Some(file) = signing_key_file(settings) else {
+        return Err(Usage(
+            "`signing_key_file` must name the file with the key by which this network signs: `tact keys make` makes one"
+                .to_owned(),
+        )
+        .into());
+    };
+    if matches!(settings.storage, Storage::Embedded) && !file.exists() {
+        keys::make(&file, &settings.network, &random::<32>())?;
+    }
+    keys::read(&file, &settings.network)?;
+    let log = app.transactor.log().clone();
+    let publisher = Publisher::new(log.clone(), settings.checkpoint_file.clone());
+    Ok(Notary::new(log, app.ledger.clone(), app.clock.clone(), file, publisher))
+}
+
 fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -276,6 +312,15 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             Reactor::open(app.clone(), &databases(settings)?, settings.wait).await.context("the reactor cannot be opened")?;
         tasks.push(tokio::spawn(reactor.run(stopped.clone())));
     }
+    if roles.contains(&Role::Notary) {
+        let notary = notary(settings, &app)?;
+        let (stopped, failing) = (stopped.clone(), failing.clone());
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = notary.run(stopped).await {
+                let _ = failing.send(anyhow::Error::new(error).context("the notary cannot go on"));
+            }
+        }));
+    }
     let url = format!("http://{}", listener.local_addr()?);
     let router = router(&app, roles, stopped.clone());
     // The last one, so that it is stopped last.
@@ -298,8 +343,10 @@ fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Rou
     let routes = document(roles.iter().map(|role| role.routes()));
     let (router, document) = serve(app.clone(), routes);
     let document = axum::body::Bytes::from(finished(&document).to_string());
+    let open = if roles.contains(&Role::Notary) { tact_notary::open::routes(app.clone()) } else { Router::new() };
     let app = app.clone();
     router
+        .merge(open)
         .route("/openapi.json", get(async move || ([(axum::http::header::CONTENT_TYPE, "application/json")], document)))
         .route("/livez", get(async || "ok"))
         .route("/startupz", get(async || "ok"))

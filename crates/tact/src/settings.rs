@@ -61,6 +61,26 @@ pub struct Given {
     /// A file with the network's secret for ids, 64 hexadecimal digits; the same for every service of a network.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_ID_KEY_FILE", value_name = "FILE")]
     pub id_key_file: Option<PathBuf>,
+    /// A file with the key by which the network signs; `tact keys make` makes one. Only the notary needs it.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_SIGNING_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub signing_key_file: Option<PathBuf>,
+    /// A file to which the notary adds a checkpoint every hour, for somebody else to keep.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_CHECKPOINT_FILE",
+        value_name = "FILE"
+    )]
+    pub checkpoint_file: Option<PathBuf>,
     /// Where to listen.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -98,6 +118,10 @@ pub struct Settings {
     pub storage: Storage,
     /// The file with the network's secret for ids; the embedded mode makes its own.
     pub id_key_file: Option<PathBuf>,
+    /// The file with the key by which the network signs; the embedded mode makes its own.
+    pub signing_key_file: Option<PathBuf>,
+    /// A file to which a checkpoint is added every hour.
+    pub checkpoint_file: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How many patients a service keeps in memory, about 2 KB each.
@@ -148,6 +172,8 @@ pub const KEYS: &[&str] = &[
     "database_url",
     "database_url_file",
     "id_key_file",
+    "signing_key_file",
+    "checkpoint_file",
     "listen",
     "cached_patients",
     "wait",
@@ -166,6 +192,8 @@ pub const VARIABLES: &[&str] = &[
     "TACT_DATABASE_URL",
     "TACT_DATABASE_URL_FILE",
     "TACT_ID_KEY_FILE",
+    "TACT_SIGNING_KEY_FILE",
+    "TACT_CHECKPOINT_FILE",
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
     "TACT_WAIT",
@@ -238,6 +266,8 @@ impl Given {
             data,
             storage,
             id_key_file: first!(id_key_file),
+            signing_key_file: first!(signing_key_file),
+            checkpoint_file: first!(checkpoint_file),
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
             wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
@@ -324,6 +354,8 @@ impl Settings {
             }
         }
         lines.extend(self.id_key_file.as_deref().map(|file| format!("id_key_file = {}", path(file))));
+        lines.extend(self.signing_key_file.as_deref().map(|file| format!("signing_key_file = {}", path(file))));
+        lines.extend(self.checkpoint_file.as_deref().map(|file| format!("checkpoint_file = {}", path(file))));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));

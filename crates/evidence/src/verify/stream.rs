@@ -7,7 +7,8 @@ use tact_domain::patient::{Event, State, asked, evolve};
 use tact_domain::{Recorded, Unreadable};
 
 use super::{Check, Deviation, StreamFound, Verification};
-use crate::file::{EventPart, StreamPart};
+use crate::checkpoint::shard;
+use crate::file::{EventPart, StreamEnd, StreamPart};
 use crate::map::{End, key};
 use crate::tree::leaf_hash;
 
@@ -15,11 +16,11 @@ use crate::tree::leaf_hash;
 pub(super) struct Stream {
     begins: StreamPart,
     until: Option<DateTime<Utc>>,
-    /// What the map says of its end; `None` if it says nothing that can be believed.
-    stated: Option<Option<End>>,
+    /// What the maps say of its end, log by log; `None` if they say nothing that can be believed.
+    stated: Option<Vec<(usize, End)>>,
     events: u64,
     previous: Hash,
-    last_leaf: Option<u64>,
+    last_place: Option<(usize, u64)>,
     state: State,
     /// Whether the state is what the events so far led to.
     known: bool,
@@ -44,7 +45,7 @@ impl Stream {
     pub(super) fn begin(begins: StreamPart, until: Option<DateTime<Utc>>) -> Self {
         let until = until.filter(|_| begins.stream != "policy");
         let previous = Hash::default();
-        Self { begins, until, stated: None, events: 0, previous, last_leaf: None, state: State::default(), known: true }
+        Self { begins, until, stated: None, events: 0, previous, last_place: None, state: State::default(), known: true }
     }
 
     fn is_policy(&self) -> bool {
@@ -56,15 +57,32 @@ impl Stream {
         of.report.deviate(Deviation { check, line, stream, event, problem: problem.into() });
     }
 
-    /// What the map of streams says of its end.
+    /// What the maps of streams say of its end: each log that holds its shard, or held it, must say something.
     pub(super) fn hold_against_map(&mut self, of: &mut Verification) {
         of.report.looked(Check::Complete);
-        let Some(log) = of.logs.get(self.begins.log) else { return };
-        self.stated = self.begins.end.check(&key(&self.begins.stream), &log.stated.map);
-        if self.stated.is_none() {
-            let problem = "the proof of where the stream ends does not lead to the map that the checkpoint stands for";
-            self.deviate(Check::Complete, None, problem, of);
+        let shard = shard(&self.begins.stream);
+        let holding = of.logs.iter().enumerate().filter(|(_, log)| log.stated.log.holds(shard)).map(|(at, _)| at);
+        if !holding.eq(self.begins.ends.iter().map(|end| end.log)) {
+            let problem = "where the stream ends is not proved for every log that holds its shard";
+            return self.deviate(Check::Complete, None, problem, of);
         }
+        let mut stated: Vec<(usize, End)> = Vec::new();
+        for StreamEnd { log, end } in &self.begins.ends {
+            match end.check(&key(&self.begins.stream), &of.logs[*log].stated.map) {
+                Some(Some(end)) if stated.last().is_none_or(|(_, before)| before.count < end.count) => stated.push((*log, end)),
+                Some(None) => {}
+                Some(Some(_)) | None => {
+                    let problem = "the proof of where the stream ends does not lead to the map that the checkpoint stands for";
+                    return self.deviate(Check::Complete, None, problem, of);
+                }
+            }
+        }
+        self.stated = Some(stated);
+    }
+
+    /// How many events the checkpoint covers; `None` if that cannot be believed.
+    fn covered(&self) -> Option<u64> {
+        self.stated.as_ref().map(|stated| stated.last().map_or(0, |(_, end)| end.count))
     }
 
     pub(super) fn take(&mut self, part: EventPart<'_>, of: &mut Verification) {
@@ -81,10 +99,7 @@ impl Stream {
             Recorded::read_at(bytes, stream, number, &self.previous).map(|r| Read::Patient(Box::new(r)))
         };
         self.previous = own;
-        if let Some(Some(end)) = self.stated
-            && end.count == number
-            && end.head != own
-        {
+        if self.stated.iter().flatten().any(|(_, end)| end.count == number && end.head != own) {
             self.deviate(
                 Check::Chain,
                 Some(number),
@@ -135,9 +150,8 @@ impl Stream {
     /// Whether the event is in its log, where it says; or behind everything that the checkpoint covers.
     fn hold_against_log(&mut self, part: &EventPart<'_>, of: &mut Verification) {
         let number = self.events;
-        let covered = self.stated.map(|stated| stated.map_or(0, |end| end.count));
         let Some(place) = &part.place else {
-            if covered.is_none_or(|covered| number <= covered) {
+            if self.covered().is_none_or(|covered| number <= covered) {
                 self.deviate(
                     Check::Inclusion,
                     Some(number),
@@ -148,21 +162,25 @@ impl Stream {
             return;
         };
         of.report.looked(Check::Inclusion);
-        if covered.is_some_and(|covered| number > covered) {
-            self.deviate(Check::Inclusion, Some(number), "the checkpoint does not cover it, but a place in the log is given", of);
+        // It is in the first log that has so many events of the stream.
+        let belongs = self.stated.as_ref().map(|stated| stated.iter().find(|(_, end)| number <= end.count).map(|(log, _)| *log));
+        if belongs.is_some_and(|belongs| belongs != Some(place.log)) {
+            let problem = format!("the maps of streams do not put it into log {}", place.log);
+            self.deviate(Check::Inclusion, Some(number), problem, of);
         }
         let leaf = leaf_hash(part.event.get().as_bytes());
         let included = of
             .logs
-            .get_mut(self.begins.log)
+            .get_mut(place.log)
             .is_some_and(|log| log.places.includes(leaf, place.leaf, log.stated.size, &log.stated.root, &place.proof.0));
         if !included {
-            self.deviate(Check::Inclusion, Some(number), format!("it is not leaf {} of the log", place.leaf), of);
+            let problem = format!("it is not leaf {} of log {}", place.leaf, place.log);
+            self.deviate(Check::Inclusion, Some(number), problem, of);
         }
-        if self.last_leaf.is_some_and(|last| last >= place.leaf) {
+        if self.last_place.is_some_and(|last| last >= (place.log, place.leaf)) {
             self.deviate(Check::Inclusion, Some(number), "it stands in the log before the event that comes before it here", of);
         }
-        self.last_leaf = Some(place.leaf);
+        self.last_place = Some((place.log, place.leaf));
     }
 
     fn decide_again(&self, recorded: &Recorded, of: &mut Verification) {
@@ -197,7 +215,7 @@ impl Stream {
 
     /// No further event comes.
     pub(super) fn end(self, of: &mut Verification) {
-        let covered = self.stated.flatten().map_or(0, |end| end.count);
+        let covered = self.covered().unwrap_or_default();
         let missing = covered.saturating_sub(self.events);
         let left_out = if self.until.is_some() { missing } else { 0 };
         if missing > left_out {
@@ -210,7 +228,7 @@ impl Stream {
 
     /// The file could not be read on.
     pub(super) fn broken_off(self, of: &mut Verification) {
-        let covered = self.stated.flatten().map_or(0, |end| end.count);
+        let covered = self.covered().unwrap_or_default();
         self.found(covered, 0, of);
     }
 

@@ -112,6 +112,8 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         data,
         storage: Storage::Embedded,
         id_key_file: None,
+        signing_key_file: None,
+        checkpoint_file: None,
         listen,
         cached_patients: 50_000,
         wait: std::time::Duration::from_secs(10),
