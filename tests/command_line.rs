@@ -20,6 +20,7 @@ const COMMANDS: &[&[&str]] = &[
     &["token", "list"],
     &["token", "revoke"],
     &["projections", "rebuild"],
+    &["evidence", "contact"],
     &["openapi"],
     &["config"],
     &["healthcheck"],

@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 pub use fhir::fhir;
 pub use page::{contact_page, page};
+pub use tell::Row;
 pub use words::Language;
 
 /// Everything that there is to tell of a patient.

@@ -12,11 +12,11 @@ use crate::words::{Label, Language, Word, channels, limit, purpose, refusal};
 
 /// A field and what stands in it, line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub struct Row {
     /// The field's name.
-    pub(crate) label: &'static str,
+    pub label: &'static str,
     /// Its lines.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
 }
 
 /// Tells in one language.

@@ -67,6 +67,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("appointment", "The appointment, as its booking named it."),
     ("branch", "The branch's code."),
     ("clinician", "The clinician."),
+    ("contact", "The contact, as the answer named it that recorded it."),
     ("code", "The branch's code: 1 to 64 of a-z, 0-9, `_` and `-`."),
     ("patient", "The patient. One who was merged stands for the survivor."),
     ("permit", "The permit, as the answer named it that granted it."),

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod demo;
+pub mod evidence_cli;
 pub mod exit;
 pub mod history_cli;
 pub mod import;

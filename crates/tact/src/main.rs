@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, exit, history_cli, keys_cli, policy_cli, projections_cli, token_cli};
+use tact::{demo, evidence_cli, exit, history_cli, keys_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -70,6 +70,9 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Hand out a patient's history, and verify one without a server.
     #[command(subcommand)]
     History(history_cli::HistoryCommand),
+    /// Show by what right a contact was made.
+    #[command(subcommand)]
+    Evidence(evidence_cli::EvidenceCommand),
     /// Make, list and change the keys by which the network signs.
     #[command(subcommand)]
     Keys(keys_cli::KeysCommand),
@@ -134,6 +137,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Policy(command) = &cli.command {
         return Ok(policy_cli::run(command).await);
     }
+    if let Cmd::Evidence(command) = &cli.command {
+        return evidence_cli::run(command).await.map(|()| ExitCode::SUCCESS);
+    }
     if let Cmd::History(command) = &cli.command {
         return history_cli::run(command).await;
     }
@@ -169,7 +175,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -127,6 +127,7 @@ CREATE TABLE contacts (
     breach       INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX contacts_by_patient ON contacts (patient, time);
+CREATE INDEX contacts_by_id ON contacts (contact);
 CREATE INDEX breaches_by_branch ON contacts (branch, time) WHERE breach;
 
 CREATE TABLE contact_counts (

@@ -1,10 +1,11 @@
 //! What is missing or wrong with a contact. Each is looked for by itself, so that one does not hide another.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::decide::{Consent, consent};
 use tact_domain::patient::events::{Event, Override};
 use tact_domain::{Channel, Direction, Reach, Time};
+use utoipa::ToSchema;
 
 use super::{AnnouncementFacts, ConsentFacts, Found, Ground, PermitFacts};
 use crate::account::Right;
@@ -13,7 +14,7 @@ use crate::words::Word;
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $grave:literal = $english:literal, $russian:literal;)+) => {
         /// What can be missing or wrong.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum FindingCode { $($(#[$doc])* $name,)+ }
 
@@ -79,14 +80,15 @@ codes! {
 }
 
 /// One thing that is missing or wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// What.
     pub code: FindingCode,
     /// Whether it puts the contact in the wrong, and not only its record in doubt.
     pub grave: bool,
     /// The moment that it speaks of, where there is one: of the refusal, the withdrawal, the late entry.
-    pub at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// Everything that is missing or wrong.

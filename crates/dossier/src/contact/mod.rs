@@ -4,6 +4,7 @@
 mod findings;
 mod view;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -12,12 +13,14 @@ use tact_domain::patient::events::{Event, LimitCount, Made, OccasionUsed, Overri
 use tact_domain::patient::{State, asked, evolve};
 use tact_domain::policy::PurposeRule;
 use tact_domain::{Actor, Branch, Channel, Direction, Outcome, Purpose, Recorded, Time, Window};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::account::{Accounts, Right, Step};
 
 pub use findings::{Finding, FindingCode};
 pub(crate) use view::View;
+pub use view::{Section, told};
 
 /// What there is to gather from.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +42,14 @@ pub struct Records<'a> {
 }
 
 /// The evidence for one contact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ContactEvidence {
     /// The network's code.
     pub network: String,
     /// With whom, by id.
     pub patient: Uuid,
     /// The patient's time zone, by which a page shows times.
+    #[schema(value_type = String)]
     pub time_zone: SmolStr,
     /// Which contact.
     pub contact: ContactFacts,
@@ -55,36 +59,46 @@ pub struct ContactEvidence {
     /// a telecommunication network.
     pub advertising_law: bool,
     /// The policy by which it was permitted; without a permit, the one that was in force when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyFacts>,
     /// The permit under which it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permit: Option<PermitFacts>,
     /// The consent that it rested on, or that held when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentFacts>,
     /// The announcement that it rested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announcement: Option<AnnouncementFacts>,
     /// What is missing or wrong, the grave before the rest; empty if nothing is.
     pub findings: Vec<Finding>,
 }
 
 /// The contact itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in `contact.made`")]
 pub struct ContactFacts {
     pub id: Uuid,
     /// When it happened.
-    pub time: Time,
+    pub time: DateTime<Utc>,
+    #[schema(value_type = String)]
     pub direction: Direction,
+    #[schema(value_type = String)]
     pub purpose: Purpose,
+    #[schema(value_type = String)]
     pub channel: Channel,
+    #[schema(value_type = String)]
     pub branch: Branch,
+    #[schema(value_type = String)]
     pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<Uuid>,
     /// The event that states it.
     pub stated: Stated,
 }
 
 /// The event that states a fact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stated {
     /// Its id.
     pub event: Uuid,
@@ -93,17 +107,20 @@ pub struct Stated {
     /// Its place there, from 1.
     pub sequence: u64,
     /// When it was recorded.
-    pub recorded_at: Time,
+    pub recorded_at: DateTime<Utc>,
     /// By whom.
+    #[schema(value_type = String)]
     pub actor: Actor,
     /// At which branch, if at one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub branch: Option<Branch>,
     /// The SHA-256 of its stored bytes, in hexadecimal.
     pub sha256: String,
 }
 
 /// What gives the right to a purpose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ground {
     /// Care for the patient.
@@ -121,59 +138,73 @@ pub enum Ground {
 }
 
 /// A policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyFacts {
     /// Its version.
+    #[schema(value_type = String)]
     pub version: SmolStr,
     /// When it took effect.
-    pub in_force_from: Time,
+    pub in_force_from: DateTime<Utc>,
     /// The SHA-256 of its text, in hexadecimal.
     pub sha256: String,
 }
 
 /// A permit and its decision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in `contact.permitted`")]
 pub struct PermitFacts {
     pub id: Uuid,
-    pub granted_at: Time,
-    pub expires_at: Time,
+    pub granted_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    #[schema(value_type = String)]
     pub branch: Branch,
+    #[schema(value_type = String)]
     pub policy: SmolStr,
     pub rules: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub occasion: Option<OccasionUsed>,
+    #[schema(value_type = Vec<Object>)]
     pub limits: Vec<LimitCount>,
+    #[schema(value_type = Vec<String>)]
     pub overrides: Vec<Override>,
     /// Made again from the events before it: whether it comes out the same; nothing if it cannot be made again, since the policy or the
     /// rules of that version are not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<bool>,
     /// The event that states it.
     pub stated: Stated,
 }
 
 /// A consent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "as in `consent.granted`")]
 pub struct ConsentFacts {
     /// When it was given.
-    pub given_at: Time,
+    pub given_at: DateTime<Utc>,
+    #[schema(value_type = String)]
     pub purpose: Purpose,
+    #[schema(value_type = Vec<String>)]
     pub channels: Vec<Channel>,
+    #[schema(value_type = String)]
     pub method: SmolStr,
     pub document: Uuid,
-    pub expires_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
     /// When it was next withdrawn for this channel, if it was.
-    pub withdrawn_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<DateTime<Utc>>,
     /// The event that states it: who took it.
     pub stated: Stated,
 }
 
 /// An announcement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AnnouncementFacts {
     /// When the patient was told.
-    pub told_at: Time,
+    pub told_at: DateTime<Utc>,
     /// When to expect it.
+    #[schema(value_type = Object)]
     pub window: Window,
     /// The event that states it.
     pub stated: Stated,

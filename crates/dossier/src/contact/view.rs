@@ -21,11 +21,27 @@ pub(crate) struct View {
 
 /// One question and its answer.
 #[derive(Debug)]
-pub(crate) struct Section {
-    pub(crate) heading: &'static str,
-    pub(crate) rows: Vec<Row>,
+pub struct Section {
+    /// The question.
+    pub heading: &'static str,
+    /// What the record says.
+    pub rows: Vec<Row>,
     /// What is said where there is no answer.
-    pub(crate) without: Option<&'static str>,
+    pub without: Option<&'static str>,
+}
+
+/// The page in words alone, for a terminal: first what it comes to and what is missing, then a section for each question.
+pub fn told(evidence: &ContactEvidence, language: Language) -> Vec<Section> {
+    let view = View::new(evidence, language);
+    let mut first = vec![Row { label: Label::ThisContact.word(language), lines: view.verdict }];
+    if !view.findings.is_empty() {
+        first.push(Row { label: Label::Missing.word(language), lines: view.findings });
+    }
+    if view.law {
+        first.push(Row { label: "38-FZ", lines: vec![Label::Law.word(language).to_owned()] });
+    }
+    let verdict = Section { heading: Label::Verdict.word(language), rows: first, without: None };
+    std::iter::once(verdict).chain(view.sections).collect()
 }
 
 struct Writer<'a> {
