@@ -37,19 +37,30 @@ follow() {
 }
 
 # The users of the images: nats runs as root, postgres as 999, tact as 65532.
-for user in services reactor projector; do
+for user in services reactor projector notary; do
     keep 65532 "$folder/tact/nats-$user"
 done
 keep 0 "$folder/nats/operator"
+keep 0 "$folder/nats/witness"
 password() {
     cat "$folder/$1"
 }
 follow 0 "$folder/nats/passwords.conf" "SERVICES_PASSWORD: \"$(password tact/nats-services)\"
 REACTOR_PASSWORD: \"$(password tact/nats-reactor)\"
 PROJECTOR_PASSWORD: \"$(password tact/nats-projector)\"
+NOTARY_PASSWORD: \"$(password tact/nats-notary)\"
+WITNESS_PASSWORD: \"$(password nats/witness)\"
 OPERATOR_PASSWORD: \"$(password nats/operator)\""
 
 keep 999 "$folder/postgres/password"
 follow 65532 "$folder/tact/database-url" "postgres://tact:$(password postgres/password)@postgres:5432/tact"
 # From this the ids of events follow: a network that loses it can no longer tell a repeated command from a new one.
 keep 65532 "$folder/tact/id-key"
+
+# The notary makes the key by which the network signs, in a folder that is its own.
+if [ -d "$folder/keys" ]; then
+    chmod 700 "$folder/keys"
+    if [ "$(id -u)" = 0 ]; then
+        chown 65532:65532 "$folder/keys"
+    fi
+fi

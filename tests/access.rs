@@ -41,8 +41,19 @@ use Scope::{Named, Open, Whole};
 /// Who may use a route, and where.
 pub(crate) type Row = (&'static str, &'static str, &'static [&'static str], Scope);
 
-/// The routes that take no token, on purpose: what a load balancer asks, and what the routes are.
-const OPEN_ROUTES: &[&str] = &["/livez", "/readyz", "/startupz", "/openapi.json"];
+/// The routes that take no token, on purpose: what a load balancer asks, what the routes are, and what the network has signed.
+const OPEN_ROUTES: &[&str] = &[
+    "/livez",
+    "/readyz",
+    "/startupz",
+    "/openapi.json",
+    // Hashes and counts, for whoever keeps watch over the log.
+    "/checkpoint",
+    "/checkpoint/1",
+    "/keys",
+    "/log/0/0-255/checkpoint",
+    "/log/0/0-255/tile/0/000.p/1",
+];
 
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
@@ -83,6 +94,8 @@ pub(crate) const TABLE: &[Row] = &[
     ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/restoration", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/erasure", OPERATORS, Open),
+    // notary
+    ("POST",  "/v1/patients/{patient}/history-exports", &["network_manager", "regulator"], Whole),
     // referral
     ("POST",  "/v1/patients/{patient}/referrals", DESK, Open),
     ("GET",   "/v1/patients/{patient}/referrals", WITNESSES, Open),
@@ -191,6 +204,7 @@ impl Known {
             ("POST", "patients") => json!({"home_branch": "north"}),
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
+            ("POST", "history-exports") => json!({"purpose": "inspection"}),
             ("POST", "referrals") => json!({"need": "x_ray"}),
             ("POST", "arrangement") => json!({"provider": self.provider}),
             ("POST", "feedback") => json!({"branch": "north", "score": 9}),
@@ -387,6 +401,7 @@ async fn a_token_that_is_revoked_or_expires_ends_within_half_a_minute() {
 async fn the_open_routes_need_no_token_and_tell_nothing_about_anyone() {
     let network = Network::start().await;
     let patient = network.patient("north", json!({"person": {"name": "Anna Open"}})).await;
+    network.signed().await;
     for path in OPEN_ROUTES {
         let mut request = network.request(&Method::GET, path, "", None);
         request.headers_mut().remove("authorization");

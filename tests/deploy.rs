@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 use tact_event_log::contract::{appended, collect, event, patient};
 use tact_event_log::jetstream::NatsLogin;
-use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, JetStreamLog, Position, open_jetstream};
+use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, JetStreamLog, Position, StreamId, open_jetstream};
 use tact_service::clock::Clock;
 use tact_testbed::{Nats, Postgres, nats_server};
 use tempfile::TempDir;
@@ -57,14 +57,22 @@ fn secrets_are_made_once_and_kept_from_others() {
     use std::os::unix::fs::PermissionsExt;
     let layout = Layout::new();
     let made = layout.secrets();
-    assert_eq!(made.len(), 8, "{:?}", made.keys());
+    assert_eq!(made.len(), 10, "{:?}", made.keys());
     for file in made.keys() {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400, "{}", file.display());
     }
-    let hex: Vec<String> =
-        ["tact/nats-services", "tact/nats-reactor", "tact/nats-projector", "nats/operator", "postgres/password", "tact/id-key"]
-            .map(|name| layout.secret(name))
-            .to_vec();
+    let hex: Vec<String> = [
+        "tact/nats-services",
+        "tact/nats-reactor",
+        "tact/nats-projector",
+        "tact/nats-notary",
+        "nats/operator",
+        "nats/witness",
+        "postgres/password",
+        "tact/id-key",
+    ]
+    .map(|name| layout.secret(name))
+    .to_vec();
     assert!(hex.iter().all(|secret| secret.len() == 64 && secret.bytes().all(|byte| byte.is_ascii_hexdigit())), "{hex:?}");
     assert_eq!(hex.iter().collect::<BTreeSet<_>>().len(), hex.len(), "two secrets are the same");
     assert!(layout.init().stdout.is_empty());
@@ -146,9 +154,13 @@ async fn the_nats_users_may_do_their_work() {
         assert_eq!(read.len(), 20);
     }
     assert_eq!(services.head().await.unwrap(), last);
-    for (user, name) in
-        [("projector", "projector"), ("projector", "projector-rebuild"), ("reactor", "reactor"), ("reactor", "import")]
-    {
+    for (user, name) in [
+        ("projector", "projector"),
+        ("projector", "projector-rebuild"),
+        ("reactor", "reactor"),
+        ("reactor", "import"),
+        ("notary", "notary"),
+    ] {
         let log = log(&nats, &layout, user).await;
         let mut follow = log.follow(name, Position::START).await.unwrap();
         assert_eq!(collect(&mut *follow, 7, 20).await.len(), 20);
@@ -158,6 +170,16 @@ async fn the_nats_users_may_do_their_work() {
     }
     let reactor = log(&nats, &layout, "reactor").await;
     appended(&reactor, patient(2), Position::START, event(3, 0)).await;
+    // The notary records what is handed out, and a witness hears what it signs.
+    let notary = log(&nats, &layout, "notary").await;
+    let witness = async_nats::ConnectOptions::with_user_and_password("witness".to_owned(), layout.secret("nats/witness"));
+    let witness = witness.connect(nats.url()).await.unwrap();
+    let mut heard = witness.subscribe("tact.checkpoint").await.unwrap();
+    witness.flush().await.unwrap();
+    appended(&notary, StreamId::Access, Position::START, event(4, 0)).await;
+    notary.announce("checkpoint", bytes::Bytes::from_static(b"signed")).await.unwrap();
+    let message = tokio::time::timeout(std::time::Duration::from_secs(30), futures::StreamExt::next(&mut heard)).await;
+    assert_eq!(message.unwrap().unwrap().payload[..], b"signed"[..]);
 }
 
 /// Asks for something as a user; the server's refusal, if it refuses.
@@ -195,7 +217,7 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
         ("STREAM.CREATE.other", json!({ "name": "other", "subjects": ["other.>"] })),
         ("CONSUMER.CREATE.tact-tact.somebody", json!({ "stream_name": "tact-tact", "config": { "durable_name": "somebody" } })),
     ];
-    for user in ["services", "reactor", "projector"] {
+    for user in ["services", "reactor", "projector", "notary"] {
         for (operation, payload) in &attempts {
             let subject = format!("$JS.API.{operation}");
             let password = layout.secret(&format!("tact/nats-{user}"));
@@ -207,6 +229,9 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
     let projector = layout.secret("tact/nats-projector");
     let error = refused(&nats, "projector", projector, &patient(1).subject("tact"), json!({})).await;
     assert!(error.is_some(), "the projector may append");
+    let notary = layout.secret("tact/nats-notary");
+    let error = refused(&nats, "notary", notary, &patient(1).subject("tact"), json!({})).await;
+    assert!(error.is_some(), "the notary may append to a patient's stream");
     let read = services.read_stream(patient(1), Position::START, Freshness::Latest).await.unwrap();
     assert_eq!(read.iter().map(|stored| stored.position).collect::<Vec<_>>(), [first, second]);
     // The operator may: so it was the permissions that refused, and not something else.
@@ -301,6 +326,7 @@ fn settings(service: &Yaml, layout: &Layout, nats: &Nats, database: &Path) -> ta
         let value = match (variable, value.strip_prefix("/secrets/tact/")) {
             ("TACT_NATS_URL", _) => nats.url(),
             ("TACT_DATABASE_URL_FILE", Some(_)) => database.to_str().unwrap().to_owned(),
+            ("TACT_SIGNING_KEY_FILE", _) => layout.path("signing.key").to_str().unwrap().to_owned(),
             ("TACT_LISTEN", _) => value.replace("0.0.0.0:8080", "127.0.0.1:0"),
             // One server stands in for three.
             ("TACT_REPLICAS", _) => value.replace('3', "1"),

@@ -124,7 +124,7 @@ impl Network {
             data: folder.path().to_owned(),
             storage,
             id_key_file: Some(key),
-            signing_key_file: None,
+            signing_key_file: Some(folder.path().join("signing.key")),
             checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
@@ -146,6 +146,13 @@ impl Network {
         }
         network.clock.set(time(NOON));
         network
+    }
+
+    /// Waits until everything that has happened is signed.
+    pub(crate) async fn signed(&self) {
+        let app = &self.running.app;
+        let head = app.transactor.log().head().await.unwrap();
+        assert!(app.ledger.wait_for(head, Duration::from_secs(30)).await.unwrap(), "the notary has not signed up to {head}");
     }
 
     /// Sets the clock.

@@ -316,7 +316,7 @@ impl Cluster {
                 database: Secret(self.database.clone()),
             },
             id_key_file: Some(self.folder.path().join("id.key")),
-            signing_key_file: None,
+            signing_key_file: Some(self.folder.path().join("signing.key")),
             checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tact_database::{Db, DbError, Target, bulk, one, run};
+use tact_ledger::{Ledger, store};
 use tact_personal::{Personal, access};
 use tact_read_models::{ReadDb, statements};
 
@@ -16,7 +17,11 @@ async fn every_statement_is_one_that_both_engines_take() {
         let of_read = statements(&read.db());
         let of_personal: Vec<String> = tact_personal::SQL.iter().chain(access::SQL).map(|sql| (*sql).to_owned()).collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());
-        for (db, texts) in [(read.db(), of_read), (personal.db().clone(), of_personal)] {
+        let ledger = Ledger::open(&engine.target, "net", WAIT).await.unwrap();
+        let of_ledger = store::SQL.iter().map(|sql| (*sql).to_owned()).chain(store::statements(ledger.db())).collect();
+        let texts: [(_, Vec<String>); 3] =
+            [(read.db(), of_read), (personal.db().clone(), of_personal), (ledger.db().clone(), of_ledger)];
+        for (db, texts) in texts {
             for sql in texts {
                 db.prepare(&sql).await.unwrap_or_else(|error| panic!("{}: {error}\n{sql}", engine.name));
             }

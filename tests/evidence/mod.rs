@@ -3,6 +3,7 @@
 mod hostile;
 mod keeping;
 mod mutants;
+mod others;
 
 use std::sync::Arc;
 

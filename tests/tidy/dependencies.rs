@@ -25,13 +25,22 @@ const IMPURE: &[&str] = &[
 ];
 
 /// The services: each can be started alone, so none may lean on another.
-const SERVICES: &[&str] =
-    &["tact-appointment", "tact-consent", "tact-contact", "tact-directory", "tact-feedback", "tact-patient", "tact-referral"];
+const SERVICES: &[&str] = &[
+    "tact-appointment",
+    "tact-consent",
+    "tact-contact",
+    "tact-directory",
+    "tact-feedback",
+    "tact-notary",
+    "tact-patient",
+    "tact-referral",
+];
 
 /// Who may name what in its manifest; whoever is not listed may not. Benchmarks compare us with the bare engines, so they name those too.
 const ONLY: &[(&str, &[&str])] = &[
     ("async-nats", &["tact-bench", "tact-event-log"]),
     ("rusqlite", &["tact-bench", "tact-event-log"]),
+    ("ed25519-dalek", &["tact-evidence"]),
     ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
     ("tact-scenario", &["tact"]),
@@ -105,6 +114,20 @@ fn the_domain_is_pure() {
     none(
         "the domain takes time, ids and randomness as arguments and does no I/O: take these out of what it depends on",
         &impure.map(ToString::to_string).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn what_verifies_needs_nothing() {
+    let below = graph().all_below("tact-evidence");
+    assert!(below.contains("ed25519-dalek"), "the dependencies are read: {below:?}");
+    let needs = below.iter().filter(|name| {
+        let ours = name.starts_with("tact-") && **name != "tact-domain";
+        ours || IMPURE.iter().any(|word| *name == word || name.starts_with(&format!("{word}-")))
+    });
+    none(
+        "a history is verified without network, server or database: take these out of what tact-evidence depends on",
+        &needs.map(ToString::to_string).collect::<Vec<_>>(),
     );
 }
 

@@ -50,7 +50,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         data: folder.path().join("data"),
         storage,
         id_key_file: Some(folder.path().join("shared.key")),
-        signing_key_file: None,
+        signing_key_file: Some(folder.path().join("signing.key")),
         checkpoint_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,

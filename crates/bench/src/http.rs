@@ -43,6 +43,8 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         data: folder.path().to_owned(),
         storage: Storage::Servers { nats: vec![nats.to_owned()], login: None, replicas: 1, database: Secret(database) },
         id_key_file: Some(key),
+        signing_key_file: Some(folder.path().join("signing.key")),
+        checkpoint_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
         wait: std::time::Duration::from_secs(30),

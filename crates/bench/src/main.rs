@@ -3,6 +3,7 @@
 //! `cargo run --release -p tact-bench -- all` makes every table of docs/BENCHMARKS.md that this crate makes.
 
 mod embedded;
+mod evidence;
 mod http;
 mod jetstream;
 mod measure;
@@ -24,6 +25,8 @@ enum What {
     Http,
     /// Decide and append on the embedded log against bare grouped SQLite.
     Embedded,
+    /// Verifying histories against SHA-256 and JSON parsing, and what a notary costs those who append.
+    Evidence,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
@@ -67,6 +70,9 @@ async fn main() -> Result<()> {
     }
     if wanted(What::Embedded) {
         embedded::run(&work, cli.pairs).await?;
+    }
+    if wanted(What::Evidence) {
+        evidence::run(&work, cli.pairs).await?;
     }
     if wanted(What::Projector) {
         projector::run(&work, cli.pairs).await?;

@@ -118,6 +118,8 @@ async fn idle() -> Result<()> {
             data: folder.path().to_owned(),
             storage: Storage::Embedded,
             id_key_file: None,
+            signing_key_file: Some(folder.path().join("signing.key")),
+            checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 50_000,
             wait: std::time::Duration::from_secs(30),

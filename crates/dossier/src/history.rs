@@ -121,7 +121,6 @@ fn about(teller: &Teller<'_>, clock: Clock) -> Vec<Row> {
             parts.collect::<Vec<_>>().join(" ")
         }
     };
-    let zone = &teller.accounts.own().state.time_zone;
     let mut rows = vec![
         row(language, Label::Network, vec![material.network.to_owned()]),
         row(language, Label::PatientId, vec![material.patient.to_string()]),
@@ -129,7 +128,7 @@ fn about(teller: &Teller<'_>, clock: Clock) -> Vec<Row> {
         row(language, Label::Ground, vec![material.ground.word(language).to_owned()]),
         row(language, Label::MadeAt, vec![clock.moment(language, material.made_at)]),
         row(language, Label::Period, vec![period]),
-        row(language, Label::LocalTimes, vec![format!("{} ({zone})", Label::LocalTimesAre.word(language))]),
+        row(language, Label::LocalTimes, vec![format!("{} ({})", Label::LocalTimesAre.word(language), clock.name())]),
     ];
     if material.personal.is_none() {
         let said = Label::NoPersonal.word(language).to_owned();

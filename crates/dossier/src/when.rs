@@ -26,6 +26,14 @@ impl Clock {
         Self::Fixed(FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix()))
     }
 
+    /// Its name: that of the zone, or `UTC` with the distance.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Zone(zone) => zone.name().to_owned(),
+            Self::Fixed(offset) => format!("UTC{offset}"),
+        }
+    }
+
     fn local(self, time: Time) -> DateTime<FixedOffset> {
         let offset = match self {
             Self::Zone(zone) => zone.offset_from_utc_datetime(&time.naive_utc()).fix(),

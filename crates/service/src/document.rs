@@ -191,8 +191,10 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     responses.retain(|status, _| status.starts_with('2'));
     for response in responses.values_mut() {
-        let content = &mut response["content"]["application/json"];
-        content["example"] = example(&content["schema"], "", schemas).unwrap_or_default();
+        // A file that is handed out has no example: it is described where files are.
+        if let Some(content) = response["content"].get_mut("application/json") {
+            content["example"] = example(&content["schema"], "", schemas).unwrap_or_default();
+        }
         if writes {
             response["headers"] = json!({"Tact-Position": {
                 "description": "Where it stands in the log; a read with it as `at_least` sees what this command did.",
@@ -203,7 +205,7 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
     if let Some(recorded) = responses.get("201").cloned() {
         let mut again = recorded;
         again["description"] = json!("It was there already: the same command, asked again.");
-        if again["content"]["application/json"]["example"]["repeated"].is_boolean() {
+        if again.pointer("/content/application~1json/example/repeated").is_some_and(Value::is_boolean) {
             again["content"]["application/json"]["example"]["repeated"] = json!(true);
         }
         responses.insert("200".into(), again);

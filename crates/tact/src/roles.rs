@@ -236,16 +236,24 @@ pub fn signing_key_file(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-/// The notary of a process. The embedded mode makes its key at its first start.
-fn notary(settings: &Settings, app: &App) -> Result<Notary> {
+/// The notary of a process. The first one of a network makes its key.
+async fn notary(settings: &Settings, app: &App) -> Result<Notary> {
     let Some(file) = signing_key_file(settings) else {
         return Err(Usage(
-            "`signing_key_file` must name the file with the key by which this network signs: `tact keys make` makes one"
+            "`signing_key_file` must name a file for the key by which this network signs; the first notary makes it, and so does \
+             `tact keys make`"
                 .to_owned(),
         )
         .into());
     };
-    if matches!(settings.storage, Storage::Embedded) && !file.exists() {
+    if !file.exists() {
+        if let Some((current, _)) = app.ledger.keys().await?.last() {
+            bail!(
+                "there is no {}, but the network signs with {current}: put the file back from the copy that you keep, since nobody can \
+                 make it again",
+                file.display()
+            );
+        }
         keys::make(&file, &settings.network, &random::<32>())?;
     }
     keys::read(&file, &settings.network)?;
@@ -313,7 +321,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         tasks.push(tokio::spawn(reactor.run(stopped.clone())));
     }
     if roles.contains(&Role::Notary) {
-        let notary = notary(settings, &app)?;
+        let notary = notary(settings, &app).await?;
         let (stopped, failing) = (stopped.clone(), failing.clone());
         tasks.push(tokio::spawn(async move {
             if let Err(error) = notary.run(stopped).await {

@@ -51,6 +51,19 @@ pub(crate) fn unpack_with_dependencies(package: &str, work: &Path, root: &Path) 
     apt.download(&needed, root)
 }
 
+/// Fetches of some packages of this machine's own suite whatever apt would install for them and `keep` wants, and unpacks it below `root`.
+pub(crate) fn unpack_what_is_needed(packages: &[&str], keep: impl Fn(&str) -> bool, work: &Path, root: &Path) -> Result<()> {
+    let mirror = mirror()?;
+    let apt = Apt::new(work, &mirror, &mirror.suite)?;
+    let plan = run(apt.command("apt-get").args(["--simulate", "--no-install-recommends", "install"]).args(packages))?;
+    let needed = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next()).filter(|name| keep(name));
+    let needed: Vec<String> = needed.map(str::to_owned).collect();
+    if needed.is_empty() {
+        bail!("apt would install nothing for {}", packages.join(", "));
+    }
+    apt.download(&needed, root)
+}
+
 struct Apt {
     work: PathBuf,
 }

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
+pub use tools::Go;
 
 /// A name that no other test of this process and no other running process uses: letters, digits and `-`.
 pub fn fresh_name(prefix: &str) -> String {
@@ -55,6 +56,14 @@ pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
 /// If it is not there and cannot be fetched.
 pub async fn fhir_validator() -> anyhow::Result<std::path::PathBuf> {
     blocking(tools::fhir_validator).await
+}
+
+/// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn go() -> anyhow::Result<Go> {
+    blocking(tools::go).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {

@@ -99,6 +99,43 @@ pub(crate) fn postgres() -> Result<PostgresTools> {
     Ok(PostgresTools { bin, libraries })
 }
 
+/// Go, and the library in which its checksum database's notes and transparency logs are: programs that are not ours.
+#[derive(Debug, Clone)]
+pub struct Go {
+    /// The folder that holds `bin/go`.
+    pub root: PathBuf,
+    /// For `GOPATH`: where `golang.org/x/mod` is.
+    pub path: PathBuf,
+}
+
+/// Go of Debian: the machine's own, kept from before, or fetched now.
+pub(crate) fn go() -> Result<Go> {
+    let found = |usr: &Path| {
+        let path = usr.join("share/gocode");
+        let roots = std::fs::read_dir(usr.join("lib")).ok()?.flatten().map(|entry| entry.path());
+        let root = roots.filter(|root| root.join("bin/go").exists()).max()?;
+        path.join("src/golang.org/x/mod/sumdb/tlog").exists().then_some(Go { root, path })
+    };
+    if let Some(go) = found(Path::new("/usr")) {
+        return Ok(go);
+    }
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "go.lock")?;
+    let kept = tools.join("go");
+    if found(&kept.join("usr")).is_none() {
+        let folder = tempfile::Builder::new().prefix("go-").tempdir_in(&tools)?;
+        let root = folder.path().join("root");
+        let keep = |name: &str| name.starts_with("golang-");
+        apt::unpack_what_is_needed(&["golang-go", "golang-golang-x-mod-dev"], keep, folder.path(), &root)
+            .context("there is no Go with golang.org/x/mod in /usr, and Debian's packages could not be fetched")?;
+        if kept.exists() {
+            std::fs::remove_dir_all(&kept)?;
+        }
+        std::fs::rename(&root, &kept)?;
+    }
+    found(&kept.join("usr")).context("Debian's packages of Go hold no compiler, or no golang.org/x/mod")
+}
+
 /// The folder of Python packages in which the validator of OpenAPI documents is, for `PYTHONPATH`: kept from before, or fetched now.
 pub(crate) fn openapi_validator() -> Result<PathBuf> {
     let tools = tools_folder()?;
