@@ -25,9 +25,9 @@ for (const [name, bundle] of Object.entries(bundles)) {
 
 /// What the validator says of each Bundle, line by line.
 async fn errors(bundles: &Value) -> Vec<String> {
-    let packages = tact_testbed::fhir_validator().await.unwrap();
-    let mut node = Command::new("node");
-    node.args(["-e", VALIDATOR]).env("NODE_PATH", packages).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let validator = tact_testbed::fhir_validator().await.unwrap();
+    let mut node = Command::new(validator.node);
+    node.args(["-e", VALIDATOR]).env("NODE_PATH", validator.packages).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut running = node.spawn().unwrap();
     running.stdin.take().unwrap().write_all(bundles.to_string().as_bytes()).unwrap();
     let output = running.wait_with_output().unwrap();

