@@ -17,12 +17,14 @@ const REGISTRY: &[&str] = &["administrator", "network_manager", "system"];
 const WITNESSES: &[&str] = &["administrator", "clinician", "network_manager", "regulator", "system"];
 /// Those who may see figures.
 const COUNTERS: &[&str] = &["administrator", "analyst", "network_manager", "regulator"];
+/// Those who may see what was destroyed.
+const INSPECTORS: &[&str] = &["network_manager", "regulator", "system"];
 /// Those who run the network.
 const OPERATORS: &[&str] = &["network_manager", "system"];
 /// Those who join two patients.
 const MERGERS: &[&str] = &["administrator", "network_manager"];
-/// Those who are shown what the whole network did to somebody.
-const OVERSEERS: &[&str] = &["network_manager", "regulator"];
+/// Those who watch over the policy.
+const AUDITORS: &[&str] = &["network_manager", "regulator"];
 const MANAGER: &[&str] = &["network_manager"];
 const EVERYONE: &[&str] = &["administrator", "analyst", "clinician", "network_manager", "regulator", "system"];
 
@@ -70,6 +72,9 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/branches/{branch}/worklist", DESK, Named),
     ("GET",   "/v1/figures", COUNTERS, Open),
     ("GET",   "/v1/alarms", OPERATORS, Open),
+    ("GET",   "/v1/audit/findings", AUDITORS, Named),
+    ("GET",   "/v1/audit/counts", AUDITORS, Named),
+    ("GET",   "/v1/audit/wishes", AUDITORS, Named),
     // consent
     ("POST",  "/v1/patients/{patient}/consents", DESK, Open),
     ("GET",   "/v1/patients/{patient}/consents", WITNESSES, Open),
@@ -88,12 +93,13 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/patients/{patient}", DESK, Open),
     ("PATCH", "/v1/patients/{patient}", REGISTRY, Named),
     ("GET",   "/v1/patients/{patient}/history", WITNESSES, Open),
-    ("GET",   "/v1/contacts/{contact}/evidence", OVERSEERS, Whole),
+    ("GET",   "/v1/contacts/{contact}/evidence", AUDITORS, Whole),
     ("POST",  "/v1/patients/{patient}/merge", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/separation", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/restoration", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/erasure", OPERATORS, Open),
+    ("GET",   "/v1/patients/{patient}/erasure", INSPECTORS, Open),
     // notary
     ("POST",  "/v1/patients/{patient}/history-exports", &["network_manager", "regulator"], Whole),
     // referral
@@ -173,7 +179,8 @@ impl Known {
             ("GET", "/v1/quotas") => "?branch=north&purpose=callback",
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",
             ("GET", "/v1/patients") => "?text=nobody",
-            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers") => "?branch=north",
+            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers")
+            | ("GET", "/v1/audit/findings" | "/v1/audit/counts" | "/v1/audit/wishes") => "?branch=north",
             _ => "",
         };
         let query = match route {
@@ -205,6 +212,7 @@ impl Known {
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
             ("POST", "history-exports") => json!({"purpose": "inspection"}),
+            ("POST", "erasure") => json!({"reason": "patient_request"}),
             ("POST", "referrals") => json!({"need": "x_ray"}),
             ("POST", "arrangement") => json!({"provider": self.provider}),
             ("POST", "feedback") => json!({"branch": "north", "score": 9}),

@@ -3,10 +3,12 @@
 
 mod access;
 mod apart;
+mod audit;
 mod book;
 mod command_line;
 mod deploy;
 mod desk;
+mod erasure;
 mod event_log;
 mod evidence;
 mod faults;
@@ -25,4 +27,5 @@ mod simulation;
 mod sql;
 mod testbed;
 mod tidy;
+mod what_if;
 mod working_day;

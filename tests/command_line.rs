@@ -20,6 +20,7 @@ const COMMANDS: &[&[&str]] = &[
     &["token", "list"],
     &["token", "revoke"],
     &["projections", "rebuild"],
+    &["audit"],
     &["evidence", "contact"],
     &["openapi"],
     &["config"],
@@ -65,6 +66,7 @@ async fn a_folder_without_a_network_is_named_and_stays_as_it_is() {
         &["token", "create", "--label", "desk", "--as", "administrator"],
         &["token", "revoke", "0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a11"],
         &["projections", "rebuild"],
+        &["audit", "--read-log"],
     ] {
         let mut command = command(words).await;
         command.env("TACT_DATA", &data);
@@ -99,7 +101,7 @@ async fn publish(url: &str, token: &str, file: &Path, more: &[&str]) -> Ended {
 }
 
 #[track_caller]
-fn says(ended: &Ended, code: i32, words: &[&str]) {
+pub(crate) fn says(ended: &Ended, code: i32, words: &[&str]) {
     let said = format!("{}{}", ended.stdout, ended.stderr);
     assert_eq!(ended.code, Some(code), "{said}");
     for word in words {

@@ -157,6 +157,8 @@ async fn the_nats_users_may_do_their_work() {
     for (user, name) in [
         ("projector", "projector"),
         ("projector", "projector-rebuild"),
+        ("projector", "what-if"),
+        ("projector", "audit"),
         ("reactor", "reactor"),
         ("reactor", "import"),
         ("notary", "notary"),

@@ -87,6 +87,7 @@ impl Desk {
         assert!(personal.add_token(&entry, &token_hash(&token)).await.unwrap());
         let app = App {
             network: NETWORK.into(),
+            operator: tact_service::app::Operator::default(),
             clock: clock.clone(),
             keys: IdKey::new(&[7; 32]),
             transactor: Transactor::new(log, NETWORK, clock.clone(), 100),

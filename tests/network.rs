@@ -129,6 +129,7 @@ impl Network {
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             wait: Duration::from_secs(30),
+            operator: tact_service::app::Operator::default(),
             now: None,
         };
         let every = <Role as clap::ValueEnum>::value_variants();

@@ -296,6 +296,7 @@ async fn every_answer_is_as_the_document_describes_it() {
     let ask = json!({"purpose": "promotion", "channel": "phone", "branch": "north"});
     network.post(&path("permits"), ask).await.ok();
     network.post(&path("preferences"), json!({"quiet_hours": {"from": "19:00", "until": "10:00"}})).await.ok();
+    network.post(&path("preferences"), json!({"reach": "patient_initiated"})).await.ok();
     let last = network.post(&path("consent-withdrawals"), json!({})).await.ok();
     let mut answers = Vec::new();
     let mut keep = |method: &str, route: &str, reply: Reply| {

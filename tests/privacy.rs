@@ -258,7 +258,7 @@ impl Life {
     }
 
     async fn is_erased(&self) {
-        self.post("/v1/patients/{patient}/erasure", &[], json!({})).await;
+        self.post("/v1/patients/{patient}/erasure", &[], json!({"reason": "patient_request"})).await;
         let expected: BTreeSet<(String, String)> = ["post", "put", "patch", "delete"]
             .iter()
             .flat_map(|method| routes(method).into_iter().map(|route| (method.to_uppercase(), route)))

@@ -321,6 +321,7 @@ impl Cluster {
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             wait: Duration::from_secs(30),
+            operator: tact_service::app::Operator::default(),
             now: None,
         }
     }

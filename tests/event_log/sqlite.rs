@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tact_event_log::contract::{self, Candidate, appended, collect, event, patient};
-use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, SqliteLog};
+use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, SqliteLog, SqliteReadLog};
 use tempfile::TempDir;
 
 struct Sqlite {
@@ -107,7 +108,7 @@ async fn a_missing_event_is_damage() {
     assert_eq!(log.head().await.unwrap(), last);
     let mut follow = log.follow("reader", Position::START).await.unwrap();
     collect(&mut *follow, 5, 5).await;
-    assert!(matches!(follow.next(5, std::time::Duration::ZERO).await, Err(LogError::Damaged(text)) if text.contains("event 6")));
+    assert!(matches!(follow.next(5, Duration::ZERO).await, Err(LogError::Damaged(text)) if text.contains("event 6")));
 }
 
 async fn last_of(log: &dyn EventLog, number: u64) -> Position {
@@ -141,4 +142,40 @@ async fn a_full_log_says_so_and_goes_on_when_there_is_room() {
     let log = SqliteLog::open(&path, "test").unwrap();
     assert_eq!(log.head().await.unwrap(), small);
     appended(&log, patient(1), last, large(count)).await;
+}
+
+#[tokio::test]
+async fn a_log_can_be_read_beside_its_writer_and_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let refused = |name: &str| SqliteReadLog::open(&path, name).unwrap_err();
+    assert!(matches!(refused("test"), LogError::Unavailable(_)), "it is not made");
+    assert!(!path.exists());
+    let writer = SqliteLog::open(&path, "test").unwrap();
+    let first = appended(&writer, patient(1), Position::START, event(0, 1)).await;
+    let reader = SqliteReadLog::open(&path, "test").unwrap();
+    assert_eq!(reader.head().await.unwrap(), first);
+    let mut follow = reader.follow("what-if", Position::START).await.unwrap();
+    assert_eq!(collect(&mut *follow, 10, 1).await[0].position, first);
+    assert!(follow.next(10, Duration::ZERO).await.unwrap().events.is_empty());
+    // What another one appends is seen, and what it may not append is not.
+    let second = appended(&writer, patient(1), first, event(0, 2)).await;
+    let came = collect(&mut *follow, 10, 1).await;
+    assert_eq!((came.len(), came[0].position), (1, second));
+    assert_eq!(reader.read_stream(patient(1), first, Freshness::Latest).await.unwrap(), came);
+    let error = reader.append(patient(1), second, event(0, 3)).await.unwrap_err();
+    assert!(matches!(&error, LogError::Unavailable(text) if text.contains("reading only")), "{error}");
+    assert!(matches!(refused("other"), LogError::Misfit(_)));
+    drop(writer);
+    // It does not stand in a writer's way either.
+    let writer = SqliteLog::open(&path, "test").unwrap();
+    assert_eq!(writer.head().await.unwrap(), second);
+    drop((writer, follow, reader));
+    let bytes = std::fs::read(&path).unwrap();
+    let reader = SqliteReadLog::open(&path, "test").unwrap();
+    assert_eq!(collect(&mut *reader.follow("what-if", Position::START).await.unwrap(), 10, 2).await.len(), 2);
+    drop(reader);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    std::fs::write(&path, "not a database at all, and long enough to be looked at").unwrap();
+    assert!(matches!(refused("test"), LogError::Misfit(_)));
 }

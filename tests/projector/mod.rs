@@ -6,7 +6,7 @@ mod outages;
 mod rebuild;
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,6 +16,7 @@ use std::time::Duration;
 use book::{Book, start};
 use tact_database::Target;
 use tact_domain::envelope::{Hash, hash};
+use tact_domain::patient::audit::FindingKind;
 use tact_domain::patient::{Event, State, evolve};
 use tact_domain::{Recorded, Time, policy};
 use tact_event_log::{EventLog, MemoryLog, Position, StreamId};
@@ -189,10 +190,22 @@ async fn assert_true_to_log(what: &str, book: &Book, read: &ReadDb) {
     assert_eq!(rows("contacts"), made, "{what}");
     let counted = contacts::counts(&db, "0000-00", "9999-99").await.unwrap();
     assert_eq!(counted.iter().map(|c| c.made.cast_unsigned()).sum::<u64>(), made, "{what}");
-    for table in ["due", "quotas", "referrers", "feedback", "feedback_themes", "refusal_counts", "permit_counts", "forgetting"] {
+    for table in [
+        "due",
+        "quotas",
+        "referrers",
+        "feedback",
+        "feedback_themes",
+        "refusal_counts",
+        "permit_counts",
+        "forgetting",
+        "findings",
+        "wishes",
+    ] {
         assert!(rows(table) > 0, "{what}: no story led to a row in {table}");
     }
     assert_eq!(rows("set_aside"), 0, "{what}");
+    crate::audit::assert_current(what, read, &*book.log).await;
 }
 
 /// Polls a future so many times and drops it: a crash at that point, unless it was done before.
@@ -243,6 +256,10 @@ async fn sixty_four_writers_are_counted_exactly_live_and_cold() {
         assert_true_to_log(name, &book, &read).await;
         seen.push(tables(&read).await);
     }
+    let audit = crate::audit::at_once(&*book.log).await;
+    let found: BTreeSet<&str> = audit.findings.iter().map(|found| found.kind.as_str()).collect();
+    assert_eq!(found, FindingKind::WORDS.iter().copied().collect(), "no story led to each kind of finding");
+    assert!(audit.wishes.iter().any(|told| !told.contacts.is_empty()), "nothing led up to a wish");
     assert_same("PostgreSQL beside SQLite, live", &seen[1], &seen[0]);
     for (batch, engine) in
         [(7, Engine::sqlite()), (5000, Engine::sqlite()), (33, Engine::postgres().await), (2000, Engine::postgres().await)]

@@ -55,6 +55,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
         wait: Duration::from_secs(30),
+        operator: tact_service::app::Operator::default(),
         now: None,
     }
 }

@@ -48,6 +48,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
         wait: std::time::Duration::from_secs(30),
+        operator: tact_service::app::Operator::default(),
         now: None,
     };
     let clock = tact_service::clock::Clock::by_hand(noon());

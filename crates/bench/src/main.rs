@@ -9,6 +9,7 @@ mod jetstream;
 mod measure;
 mod memory;
 mod projector;
+mod what_if;
 mod work;
 
 use anyhow::Result;
@@ -29,6 +30,8 @@ enum What {
     Evidence,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
+    /// Simulating another policy over a year of a million decisions against reading it.
+    Simulate,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
     Memory,
     /// An embedded server that does nothing, in this process; what `memory` starts.
@@ -49,6 +52,9 @@ struct Cli {
     /// How many patients.
     #[arg(long, default_value_t = 10_000)]
     patients: usize,
+    /// How many decisions the simulated year has.
+    #[arg(long, default_value_t = 1_000_000)]
+    decisions: usize,
 }
 
 #[tokio::main]
@@ -58,6 +64,12 @@ async fn main() -> Result<()> {
         return memory::idle_child().await;
     }
     let wanted = |what| cli.what == what || cli.what == What::All;
+    if wanted(What::Simulate) {
+        what_if::run(cli.pairs, cli.decisions).await?;
+    }
+    if cli.what == What::Simulate {
+        return Ok(());
+    }
     let work = work::Work::new(cli.patients).await?;
     if wanted(What::Jetstream) {
         jetstream::run(&work, cli.pairs, false).await?;

@@ -123,6 +123,7 @@ async fn idle() -> Result<()> {
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 50_000,
             wait: std::time::Duration::from_secs(30),
+            operator: tact_service::app::Operator::default(),
             now: None,
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;

@@ -148,12 +148,12 @@ const HISTORY: &str = "INSERT INTO history (patient, position, sequence, event, 
     $8::text[], $9::text[], $10::text[])";
 
 const PATIENTS: &str = "INSERT INTO patients (patient, home_branch, standing, merged_into, reach, registered_at, version, position,
-    last_hash, state)
+    last_hash, state, trail)
     SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bigint[], $8::bigint[],
-    $9::bytea[], $10::text[])
+    $9::bytea[], $10::text[], $11::text[])
     ON CONFLICT (patient) DO UPDATE SET home_branch = excluded.home_branch, standing = excluded.standing,
     merged_into = excluded.merged_into, reach = excluded.reach, registered_at = excluded.registered_at, version = excluded.version,
-    position = excluded.position, last_hash = excluded.last_hash, state = excluded.state";
+    position = excluded.position, last_hash = excluded.last_hash, state = excluded.state, trail = excluded.trail";
 
 /// Writes a batch's rows: those of its events, and for its patients those that they end with.
 async fn write(tx: &mut Tx, made: &Made, pulled: &[(i64, Message)]) -> Result<()> {
@@ -187,6 +187,7 @@ async fn write(tx: &mut Tx, made: &Made, pulled: &[(i64, Message)]) -> Result<()
         .bind(column(&patients, |row| row.position))
         .bind(column(&patients, |row| row.last_hash.as_slice()))
         .bind(column(&patients, |row| row.state.as_str()))
+        .bind(column(&patients, |row| row.trail.as_str()))
         .execute(&mut **connection)
         .await?;
     // The smaller tables. What is owed and counted is replaced for those whom a permit or a contact has changed it for.

@@ -45,7 +45,7 @@ pub(crate) struct Figures {
     patients: Vec<PatientCount>,
 }
 
-fn month(field: &'static str, text: &str) -> Result<(), Problem> {
+pub(crate) fn month(field: &'static str, text: &str) -> Result<(), Problem> {
     let whole = format!("{text}-01");
     if text.len() == 7 && chrono::NaiveDate::parse_from_str(&whole, "%Y-%m-%d").is_ok() {
         return Ok(());

@@ -1,8 +1,9 @@
-//! The contact service: permits, contacts, announcements, requests to be called back, and a branch's worklist.
+//! The contact service: permits, contacts, announcements, requests to be called back, a branch's worklist, and the audit.
 //!
 //! One file per endpoint. None of them decides anything: they read the request, call the transact loop, and say what came of it.
 
 mod announcements;
+mod audit;
 mod contacts;
 mod figures;
 mod permits;
@@ -34,4 +35,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(worklist::worklist))
         .routes(routes!(figures::figures))
         .routes(routes!(figures::alarms))
+        .routes(routes!(audit::findings))
+        .routes(routes!(audit::counts))
+        .routes(routes!(audit::wishes))
 }

@@ -3,6 +3,7 @@
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::DbError;
+use crate::target::BUSY;
 
 /// A database: a pool of connections, cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +22,9 @@ pub enum Tx {
     /// Of SQLite.
     Sqlite(Transaction<'static, Sqlite>),
 }
+
+/// How often emptying the journal is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl Db {
     /// Begins a transaction. On SQLite it takes the write lock at once: one that reads first and writes later would fail whenever
@@ -57,15 +61,37 @@ impl Db {
         Ok(())
     }
 
-    /// Overwrites what deleted rows have left in the files that can be overwritten at once. PostgreSQL does so when it vacuums.
+    /// Leaves no byte of deleted rows in the files, where the engine can do so at once. PostgreSQL cannot: see docs/OPERATIONS.md for what its
+    /// vacuum does.
+    ///
+    /// On SQLite `secure_delete` overwrites what is deleted, but not the copies that stay behind in the unused middle of a page when rows
+    /// move to another. Only writing the whole file anew leaves none; then the journal, which still holds the old pages, is emptied.
     ///
     /// # Errors
-    /// Whatever keeps the database from it.
+    /// Whatever keeps the database from it; [`DbError::Busy`] if somebody read for so long that the journal could not be emptied.
     pub async fn forget_old_pages(&self) -> Result<(), DbError> {
-        if let Self::Sqlite(pool) = self {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(pool).await?;
+        let Self::Sqlite(pool) = self else { return Ok(()) };
+        sqlx::query("VACUUM").execute(pool).await?;
+        // A reader is waited for by SQLite itself, another who empties the journal at this moment is not.
+        let begun = tokio::time::Instant::now();
+        let mut again = tokio::time::interval(AGAIN);
+        loop {
+            again.tick().await;
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+            if busy == 0 {
+                return Ok(());
+            }
+            if begun.elapsed() >= BUSY {
+                return Err(DbError::Busy(
+                    "somebody reads what was deleted; the journal is emptied once they are done".to_owned(),
+                ));
+            }
         }
-        Ok(())
+    }
+
+    /// Whether [`Db::forget_old_pages`] leaves nothing of deleted rows in the files.
+    pub fn rewrites_files(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     /// Closes every connection, after what is running on it.

@@ -14,7 +14,7 @@ use crate::{Component, Db, DbError};
 /// How long a call waits for a free connection before it says that the database is unavailable.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a writer on SQLite waits for the one before it.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// How often a database that is not there yet is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 

@@ -222,8 +222,7 @@ impl Policies {
 
     /// The policy in force at a moment: of those in effect, the one that took effect last; of several at once, the last published.
     pub fn in_force(&self, now: Time) -> Option<&Published> {
-        let in_effect = self.published.iter().enumerate().filter(|(_, p)| p.effective_from() <= now);
-        in_effect.max_by_key(|(at, p)| (p.effective_from(), *at)).map(|(_, p)| p)
+        in_force(&self.published, now)
     }
 
     /// A policy by its version.
@@ -240,6 +239,12 @@ impl Policies {
     pub fn all(&self) -> &[Published] {
         &self.published
     }
+}
+
+/// The policy among these, in the order of publication, that is in force at a moment; see [`Policies::in_force`].
+pub fn in_force(published: &[Published], now: Time) -> Option<&Published> {
+    let in_effect = published.iter().enumerate().filter(|(_, p)| p.effective_from() <= now);
+    in_effect.max_by_key(|(at, p)| (p.effective_from(), *at)).map(|(_, p)| p)
 }
 
 impl Published {

@@ -1,5 +1,7 @@
-//! The events of the stream `access`: who was given what. They say that something was handed out, by whom and on what ground, and never
-//! repeat what it was.
+//! The events of the stream `access`: what was handed out of what is kept about people, and what was destroyed. They say that it was, by whom,
+//! on what ground and how much, and never repeat what it was.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -60,23 +62,86 @@ pub struct HistoryExported {
     pub until: Option<Time>,
 }
 
+words! {
+    /// Why personal data is destroyed.
+    ErasureReason, "reason of an erasure" {
+        /// The person demands it.
+        PatientRequest = "patient_request",
+        /// The person has withdrawn the consent to their data being kept.
+        ConsentWithdrawn = "consent_withdrawn",
+        /// What it was kept for is done.
+        PurposeAchieved = "purpose_achieved",
+        /// It has been kept as long as it may be.
+        RetentionOver = "retention_over",
+        /// It should never have been kept.
+        Unlawful = "unlawful",
+        /// An authority demands it.
+        AuthorityOrder = "authority_order",
+    }
+}
+
+words! {
+    /// A kind of personal data.
+    DataCategory, "category of personal data" {
+        /// Full names.
+        Name = "name",
+        /// Telephone numbers.
+        Phone = "phone",
+        /// Addresses for electronic mail.
+        Email = "email",
+        /// Postal addresses.
+        Address = "address",
+        /// Dates of birth.
+        BirthDate = "birth_date",
+        /// Texts: notes, reasons, what feedback says in words.
+        Text = "text",
+        /// Ids in other systems.
+        ExternalId = "external_id",
+    }
+}
+
+/// The data of `personal.erased`: what `patient.erased` said is done. It comes behind that event, and only once nothing is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonalErased {
+    /// Whose data it was.
+    pub patient: Uuid,
+    /// The `patient.erased` in that patient's stream.
+    pub erasure: Uuid,
+    /// The ids of those who had been merged into the patient; theirs was erased too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Uuid>,
+    /// Why, if it was stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ErasureReason>,
+    /// How much of each kind there was; what is absent, there was none of.
+    pub destroyed: BTreeMap<DataCategory, u64>,
+    /// When it was gone.
+    pub destroyed_at: Time,
+    /// Whether the files were written anew, so that no byte of it stayed in them. Otherwise the rows are gone, and the database reuses their place.
+    pub rewritten: bool,
+}
+
 /// An event of the stream `access`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum AccessEvent {
     /// A patient's history was handed out.
     HistoryExported(HistoryExported),
+    /// A patient's personal data was destroyed.
+    PersonalErased(PersonalErased),
 }
 
 impl AccessEvent {
     /// The names of the types.
-    pub const KINDS: &'static [&'static str] = &["history.exported"];
+    pub const KINDS: &'static [&'static str] = &["history.exported", "personal.erased"];
 }
 
 impl Payload for AccessEvent {
     fn kind(&self) -> &'static str {
         match self {
             Self::HistoryExported(_) => "history.exported",
+            Self::PersonalErased(_) => "personal.erased",
         }
     }
     fn version(&self) -> u16 {
@@ -85,6 +150,7 @@ impl Payload for AccessEvent {
     fn read(kind: &str, version: u16, data: &RawValue) -> Result<Self, Unreadable> {
         match (kind, version) {
             ("history.exported", 1) => read(kind, data).map(Self::HistoryExported),
+            ("personal.erased", 1) => read(kind, data).map(Self::PersonalErased),
             _ => unknown(kind, version, Self::KINDS),
         }
     }

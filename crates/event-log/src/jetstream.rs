@@ -39,6 +39,8 @@ pub struct JetStreamConfig {
     pub replicas: usize,
     /// Stop taking events at this many bytes; `None` for as much as the disk holds. Only used when the stream is created.
     pub max_bytes: Option<u64>,
+    /// Whether to make the stream if it is not there. Whoever only reads has nothing to find in a new one.
+    pub create: bool,
     /// Who we are to the NATS servers.
     pub login: NatsLogin,
     /// A file of certificates in PEM that sign the servers' certificates; `None` for the machine's own.
@@ -78,6 +80,7 @@ impl JetStreamConfig {
             stream: None,
             replicas: 1,
             max_bytes: None,
+            create: true,
             login: NatsLogin::Anonymous,
             root_certificates: None,
             connect_wait: Duration::from_secs(30),
@@ -141,7 +144,7 @@ impl fmt::Debug for JetStreamLog {
     }
 }
 
-/// Connects, makes the stream if it is not there, and checks it if it is.
+/// Connects, makes the stream if it is not there and [`JetStreamConfig::create`] says so, and checks it if it is.
 ///
 /// # Errors
 /// [`LogError::Unavailable`] if no server answered within [`JetStreamConfig::connect_wait`], or refused us;

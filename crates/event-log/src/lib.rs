@@ -41,7 +41,7 @@ use uuid::fmt::Hyphenated;
 
 pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
-pub use sqlite::SqliteLog;
+pub use sqlite::{SqliteLog, SqliteReadLog};
 
 /// The largest event, in bytes. JetStream's default limit of a message is 1 MiB, headers included.
 pub const MAX_EVENT_BYTES: usize = 900 * 1024;
@@ -58,7 +58,7 @@ pub enum StreamId {
     Policy,
     /// The network's directory: branches, providers, clinicians who have left.
     Directory,
-    /// Who was given what: a record of access, in which nothing is decided.
+    /// What was handed out and what was destroyed: a record of access, in which nothing is decided.
     Access,
 }
 

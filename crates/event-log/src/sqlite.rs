@@ -3,6 +3,7 @@
 //! It must never answer an append before the transaction that holds it is on the disk (`synchronous=FULL`), and never let a
 //! second process write the same file: positions are handed out here, from memory.
 
+mod read_only;
 mod reader;
 mod schema;
 mod writer;
@@ -21,6 +22,7 @@ use crate::{
     Append, Batch, EventLog, Follow, Freshness, LogError, NewEvent, Position, Stored, StreamId, check_follow_start,
     check_reader_name, check_size,
 };
+pub use read_only::SqliteReadLog;
 use reader::Readers;
 use writer::{Request, Writer};
 

@@ -5,6 +5,7 @@
 mod death;
 mod details;
 mod erasure;
+mod erasure_act;
 mod evidence;
 mod history;
 mod lookup;
@@ -31,5 +32,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(merge::separate))
         .routes(routes!(death::died))
         .routes(routes!(death::restored))
-        .routes(routes!(erasure::erase))
+        .routes(routes!(erasure::erase, erasure_act::act))
 }

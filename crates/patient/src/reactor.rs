@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use tact_database::{Component, Db, DbError, Target, one, run};
 use tact_domain::Recorded;
+use tact_domain::disclosure::ErasureReason;
 use tact_domain::patient::events::{Empty, Event};
 use tact_event_log::{LogError, Position, Stored, StreamId};
 use tact_service::App;
+use tact_service::erasure::Unfinished;
 use tact_service::react::{command, react};
 use tact_service::transact::Failure;
 use tokio::sync::watch;
-use uuid::Uuid;
 
 static TABLES: Component = Component {
     name: "reactor",
@@ -43,6 +44,8 @@ enum Stopped {
     Failure(#[from] Failure),
     #[error(transparent)]
     Database(#[from] DbError),
+    #[error(transparent)]
+    Erasure(#[from] Unfinished),
 }
 
 /// The reactor.
@@ -120,7 +123,7 @@ impl Reactor {
         }
         let Ok(recorded) = Recorded::<Event>::read(&stored.bytes) else { return Ok(()) };
         if let Event::Erased(_) = recorded.event {
-            return self.erase(patient).await;
+            return Ok(self.app.carry_out_erasure(patient, recorded.envelope.id).await?);
         }
         match react(&self.app.transactor, &self.app.keys, &recorded, patient).await {
             Ok(_) => Ok(()),
@@ -130,13 +133,6 @@ impl Reactor {
             }
             Err(failure) => Err(failure.into()),
         }
-    }
-
-    async fn erase(&self, patient: Uuid) -> Result<(), Stopped> {
-        for id in self.app.selves(patient).await? {
-            self.app.personal.erase(id).await?;
-        }
-        Ok(())
     }
 
     /// Erases those who are known only through a care referral that closed 30 days ago (P11).
@@ -150,8 +146,12 @@ impl Reactor {
             }
             let event = Event::Erased(Empty {});
             let command = command(&self.app.keys, patient, patient, &event, None);
+            // What it was kept for is done, and no consent keeps it longer.
+            self.app.personal.order_erasure(command.event, patient, ErasureReason::PurposeAchieved.as_str()).await?;
             match self.app.transactor.record(patient, &command, &event).await {
-                Ok(_) | Err(Failure::Untrue(_)) => self.erase(patient).await?,
+                Ok(done) => self.app.carry_out_erasure(done.patient, done.recorded.envelope.id).await?,
+                // Somebody was faster: what they recorded comes by.
+                Err(Failure::Untrue(_)) => self.app.personal.withdraw_order(command.event).await?,
                 Err(failure) => return Err(failure.into()),
             }
         }

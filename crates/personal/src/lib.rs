@@ -11,12 +11,19 @@ use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, 
 use uuid::Uuid;
 
 pub mod access;
+pub mod erasure;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
     name: "personal",
-    postgres: &[include_str!("../../../migrations/postgres/personal/0001_tables.sql")],
-    sqlite: &[include_str!("../../../migrations/sqlite/personal/0001_tables.sql")],
+    postgres: &[
+        include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
+        include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
+    ],
+    sqlite: &[
+        include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
+        include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
+    ],
     durable: true,
 };
 
@@ -155,12 +162,8 @@ const LINKS: &str = "SELECT system, value, patient FROM external_ids WHERE patie
 const LINKS_OF_SYSTEM: &str =
     "SELECT system, value, patient FROM external_ids WHERE system = $1 AND value > $2 ORDER BY value LIMIT $3";
 const IS_ERASED: &str = "SELECT erased FROM people WHERE patient = $1";
-const ERASE: &str = "INSERT INTO people (patient, command, search, erased) VALUES ($1, 0, '', TRUE)
-    ON CONFLICT (patient) DO UPDATE SET command = 0, name = NULL, phone = NULL, email = NULL, address = NULL, birth_date = NULL,
-    search = '', erased = TRUE";
-const ERASE_NOTES: &str = "DELETE FROM notes WHERE patient = $1";
-const ERASE_LINKS: &str = "DELETE FROM external_ids WHERE patient = $1";
-
+/// Changes nothing, and keeps an erasure waiting until this transaction is over: else what it adds could outlive the erasure.
+const HOLD: &str = "UPDATE people SET erased = erased WHERE patient = $1 AND NOT erased";
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[
     PERSON,
@@ -176,9 +179,7 @@ pub const SQL: &[&str] = &[
     LINKS,
     LINKS_OF_SYSTEM,
     IS_ERASED,
-    ERASE,
-    ERASE_NOTES,
-    ERASE_LINKS,
+    HOLD,
 ];
 
 impl Personal {
@@ -370,22 +371,13 @@ impl Personal {
     pub async fn external_ids_of(&self, system: &str, after: &str, limit: u32) -> Result<Vec<ExternalId>, DbError> {
         all!(&self.db, LINKS_OF_SYSTEM, system, after, i64::from(limit))
     }
-
-    /// Erases all that is held of a patient, for good: what is written for them later is refused. What stays is that this id was erased.
-    ///
-    /// # Errors
-    /// Whatever keeps the database from it; nothing is erased then.
-    pub async fn erase(&self, patient: Uuid) -> Result<(), DbError> {
-        let mut tx = self.db.begin().await?;
-        run_in!(&mut tx, ERASE, patient)?;
-        run_in!(&mut tx, ERASE_NOTES, patient)?;
-        run_in!(&mut tx, ERASE_LINKS, patient)?;
-        tx.commit().await?;
-        self.db.forget_old_pages().await
-    }
 }
 
+/// Whether the patient has been erased. If not, they will not be before this transaction is over.
 async fn erased(tx: &mut Tx, patient: Uuid) -> Result<bool, DbError> {
+    if run_in!(tx, HOLD, patient)? > 0 {
+        return Ok(false);
+    }
     let found: Option<(bool,)> = one_in!(tx, IS_ERASED, patient)?;
     Ok(found.is_some_and(|(erased,)| erased))
 }

@@ -6,6 +6,7 @@ use tact_database::DbError;
 use tact_domain::Time;
 use tact_domain::envelope::Hash;
 use tact_domain::patient::State;
+use tact_domain::patient::audit::Trail;
 use tact_read_models::patients::PatientRow;
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ use crate::derive::Derived;
 pub(crate) struct Patient {
     /// Behind the last event that could be read.
     pub(crate) state: State,
+    /// What an audit must know beside the state.
+    pub(crate) trail: Trail,
     /// How many events the stream holds so far.
     pub(crate) version: u64,
     /// The position of the last one.
@@ -43,6 +46,7 @@ impl Patient {
     pub(crate) fn from_row(row: &PatientRow, set_aside: bool) -> Result<Self, DbError> {
         Ok(Self {
             state: row.state()?,
+            trail: row.trail()?,
             version: row.version.cast_unsigned(),
             position: row.position.cast_unsigned(),
             last_hash: Hash::try_from(row.last_hash.as_slice()).unwrap_or_default(),

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
+use tact_domain::patient::audit::audit;
 use tact_domain::patient::events::Override;
 use tact_domain::patient::state::State;
 use tact_domain::patient::{QuotaLine, agenda, occasion, quota};
 use tact_domain::policy::{Measure, Per, Policy, PurposeRule};
 use tact_domain::{Direction, OccasionKind, Purpose, Time, Zone, to_millis};
+use tact_event_log::Position;
+use tact_read_models::audit::FindingRow;
 use tact_read_models::due::DueRow;
 use tact_read_models::forgetting::ForgettingRow;
 use tact_read_models::quotas::QuotaRow;
@@ -25,6 +28,8 @@ pub(crate) struct Derived {
     pub(crate) quotas: Vec<QuotaRow>,
     pub(crate) referrer: Option<ReferrerRow>,
     pub(crate) forgetting: Option<ForgettingRow>,
+    /// These alone do not follow from the policy in force, but from those that were.
+    pub(crate) findings: Vec<FindingRow>,
 }
 
 /// The rows for a patient. Without a policy nothing is owed and nothing limited.
@@ -58,10 +63,27 @@ fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: Tz) -> Deri
     derived
 }
 
+/// What was done against the policies of its time. Only those policies count that the log holds before the patient's last event, so that a
+/// projector which is behind and has read of later ones comes to the same.
+pub(crate) fn findings(id: Uuid, patient: &Patient, network: &Network, tz: Tz) -> Vec<FindingRow> {
+    if patient.set_aside {
+        return Vec::new();
+    }
+    let policies = network.published(Position::from_stored(patient.position));
+    let found = audit(&patient.state, &patient.trail, policies, &Zone::new(tz));
+    let mut rows: Vec<FindingRow> = found.iter().map(|finding| FindingRow::new(id, finding)).collect();
+    keep_first(&mut rows, |row| row.finding);
+    rows
+}
+
 /// Computes what follows from a patient's state, and notes what has changed.
 pub(crate) fn renew(rows: &mut Rows, id: Uuid, patient: &mut Patient, policy: Option<&Policy>, network: &Network) {
-    let new =
-        if patient.set_aside { Derived::default() } else { derive(id, &patient.state, policy, network.zone(&patient.state)) };
+    let mut new = Derived::default();
+    if !patient.set_aside {
+        let tz = network.zone(&patient.state);
+        new = derive(id, &patient.state, policy, tz);
+        new.findings = findings(id, patient, network, tz);
+    }
     rows.replace(id, patient.written.as_ref(), &new);
     patient.written = Some(new);
 }

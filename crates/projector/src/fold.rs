@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use tact_domain::envelope::hash;
-use tact_domain::patient::events::{Event, FeedbackGiven, Made};
-use tact_domain::patient::evolve;
+use tact_domain::patient::events::{Event, FeedbackGiven, Made, PreferenceSet};
 use tact_domain::patient::state::{Standing, State};
-use tact_domain::{Code, Direction, Recorded, Time, to_millis};
+use tact_domain::{Code, Direction, Reach, Recorded, Time, to_millis};
 use tact_event_log::Stored;
+use tact_read_models::audit::WishRow;
 use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
 use tact_read_models::history::HistoryRow;
@@ -17,10 +17,11 @@ use tact_read_models::set_aside::SetAsideRow;
 use uuid::Uuid;
 
 use crate::cache::Patient;
+use crate::network::Network;
 use crate::rows::Rows;
 
-/// Applies one event of a patient's stream. `before_tact` says of a moment whether it was before the first policy took effect.
-pub(crate) fn fold(rows: &mut Rows, patient: &mut Patient, id: Uuid, stored: &Stored, before_tact: impl Fn(Time) -> bool) {
+/// Applies one event of a patient's stream. Of the network it asks only what the log says up to this event.
+pub(crate) fn fold(rows: &mut Rows, patient: &mut Patient, id: Uuid, stored: &Stored, network: &Network) {
     let sequence = patient.version + 1;
     let position = stored.position.to_stored().cast_signed();
     let mut history = HistoryRow {
@@ -46,8 +47,10 @@ pub(crate) fn fold(rows: &mut Rows, patient: &mut Patient, id: Uuid, stored: &St
             history.branch = envelope.branch.as_ref().map(|b| b.as_str().to_owned());
             if !patient.set_aside {
                 let was_referrer = recommended_by_then(&patient.state, envelope.time);
-                evolve(&mut patient.state, &recorded);
+                patient.trail.evolve(&mut patient.state, &recorded);
+                let before_tact = network.is_before_tact(envelope.time, stored.position);
                 happened(rows, patient, id, position, &recorded, was_referrer, before_tact);
+                wish(rows, patient, id, position, &recorded, network);
             }
         }
         Err(unreadable) if !patient.set_aside => {
@@ -88,13 +91,12 @@ fn happened(
     position: i64,
     recorded: &Recorded,
     was_referrer: bool,
-    before_tact: impl Fn(Time) -> bool,
+    before_tact: bool,
 ) {
     let time = recorded.envelope.time;
     match &recorded.event {
         Event::Registered(_) => patient.registered_at = patient.registered_at.or(Some(time)),
         Event::Made(made) => {
-            let before_tact = before_tact(time);
             let row = contact(&patient.state, id, position, recorded, made, before_tact);
             let key = (made.branch.as_str(), month(time), made.purpose.as_str(), made.channel, made.direction, made.outcome);
             rows.count_contact(key, &row);
@@ -112,6 +114,25 @@ fn happened(
         Event::FeedbackGiven(given) => feedback(rows, id, position, time, given, was_referrer),
         _ => {}
     }
+}
+
+/// "Don't call me, I'll call you" (P4).
+fn wish(rows: &mut Rows, patient: &Patient, id: Uuid, position: i64, recorded: &Recorded, network: &Network) {
+    let Recorded { envelope, event } = recorded;
+    if !matches!(event, Event::PreferenceSet(PreferenceSet { reach: Some(Reach::PatientInitiated), .. })) {
+        return;
+    }
+    let branch = envelope.branch.as_ref().or(patient.state.home_branch.as_ref());
+    rows.wishes.push(WishRow {
+        position,
+        wish: envelope.id,
+        patient: id,
+        time: to_millis(envelope.time),
+        recorded_at: to_millis(envelope.recorded_at),
+        month: envelope.time.with_timezone(&network.zone(&patient.state)).format("%Y-%m").to_string(),
+        branch: branch.map_or(String::new(), |branch| branch.as_str().to_owned()),
+        actor: envelope.actor.to_string(),
+    });
 }
 
 fn contact(state: &State, patient: Uuid, position: i64, recorded: &Recorded, made: &Made, before_tact: bool) -> ContactRow {
@@ -201,6 +222,7 @@ pub(crate) fn patient_row(id: Uuid, patient: &Patient) -> PatientRow {
         position: patient.position.cast_signed(),
         last_hash: patient.last_hash.to_vec(),
         state: serde_json::to_string(state).expect("a state has string keys and finite numbers only"),
+        trail: serde_json::to_string(&patient.trail).expect("a trail has string keys and no numbers"),
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! It must never write to the log, skip an event in silence, or write anything that depends on where a batch began.
 
+mod audit;
 mod cache;
 mod derive;
 mod fold;
@@ -25,6 +26,7 @@ use tact_domain::Time;
 use tact_event_log::{EventLog, LogError};
 use tact_read_models::ReadDb;
 
+pub use audit::{LogAudit, audit_log};
 pub use memory::{Clash, Memory, Prepared};
 pub use rebuild::Progress;
 use session::{Session, Step, Tables};

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tact_database::bulk::Record;
 use tact_domain::{Branch, Time};
 use tact_event_log::{Position, Stored, StreamId};
+use tact_read_models::audit::{FindingRow, WishRow};
 use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
 use tact_read_models::due::DueRow;
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
@@ -61,6 +62,8 @@ struct Tables {
     quotas: BTreeMap<(Uuid, String, i64, Uuid), QuotaRow>,
     referrers: BTreeMap<Uuid, ReferrerRow>,
     forgetting: BTreeMap<Uuid, ForgettingRow>,
+    findings: BTreeMap<Uuid, FindingRow>,
+    wishes: BTreeMap<i64, WishRow>,
 }
 
 fn put<K: Ord + Debug, R>(
@@ -117,7 +120,13 @@ impl Tables {
         let key = |row: &QuotaRow| (row.patient, row.purpose.clone(), row.limit_no, row.about);
         replace("quotas", &mut self.quotas, rows.quotas, key, |row| row.patient)?;
         replace("referrers", &mut self.referrers, rows.referrers, |row| row.patient, |row| row.patient)?;
-        replace("forgetting", &mut self.forgetting, rows.forgetting, |row| row.patient, |row| row.patient)
+        replace("forgetting", &mut self.forgetting, rows.forgetting, |row| row.patient, |row| row.patient)?;
+        self.findings.retain(|_, row| !rows.findings.all_of.contains(&row.patient));
+        for gone in &rows.findings.gone {
+            self.findings.remove(gone);
+        }
+        put("findings", &mut self.findings, rows.findings.new, |row| row.finding)?;
+        put("wishes", &mut self.wishes, rows.wishes, |row| row.position)
     }
 }
 
@@ -157,7 +166,7 @@ impl Memory {
         let t = &self.tables;
         let facts = t.history.len() + t.patients.len() + t.contacts.len() + t.feedback.len() + t.themes.len() + t.set_aside.len();
         let counts = t.contact_counts.len() + t.refusals.len() + t.permits.len();
-        facts + counts + t.due.len() + t.quotas.len() + t.referrers.len() + t.forgetting.len()
+        facts + counts + t.due.len() + t.quotas.len() + t.referrers.len() + t.forgetting.len() + t.findings.len() + t.wishes.len()
     }
 
     /// Starts a projector on the tables: it knows them, and the log so far. At most `cache` patients stay in its memory, and at least the
@@ -202,8 +211,7 @@ impl Memory {
                     (None, None) => Patient::without_rows(),
                 }),
             };
-            let network = &working.network;
-            fold(&mut rows, patient, id, stored, |time| network.is_before_tact(time, stored.position));
+            fold(&mut rows, patient, id, stored, &working.network);
         }
         let policy = working.network.in_force(now);
         for (id, patient) in &mut patients {
@@ -281,6 +289,8 @@ impl Memory {
         let permits = t.permits.iter().map(|(key, counts)| permit_count(key.clone(), *counts));
         let refusals = t.refusals.iter().map(|(key, count)| refusal_count(key.clone(), *count));
         vec![
+            lines::<FindingRow>(t.findings.values()),
+            lines::<WishRow>(t.wishes.values()),
             lines::<ContactRow>(t.contacts.values()),
             lines::<ContactCount>(counts),
             lines::<PermitCount>(permits),

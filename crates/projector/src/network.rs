@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use tact_domain::control::{Directory, DirectoryEvent, Policies, PolicyPublished};
+use tact_domain::control::{Directory, DirectoryEvent, Policies, PolicyPublished, Published};
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::State;
 use tact_domain::policy::Policy;
@@ -148,6 +148,11 @@ impl Network {
     pub(crate) fn is_before_tact(&self, time: Time, position: Position) -> bool {
         let first = self.effects.iter().filter(|(published, _)| *published <= position).map(|(_, effect)| *effect).min();
         first.is_none_or(|first| time < first)
+    }
+
+    /// The policies that the log holds up to a position, in the order of publication.
+    pub(crate) fn published(&self, position: Position) -> &[Published] {
+        &self.policies.all()[..self.effects.partition_point(|(published, _)| *published <= position)]
     }
 
     /// The time zone of a patient: their own, else the home branch's, else UTC.

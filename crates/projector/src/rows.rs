@@ -1,10 +1,11 @@
 //! The rows that a batch changes, gathered in memory, and the bulk writes that put them into the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tact_database::bulk::{self, OnConflict};
 use tact_database::{DbError, Tx};
 use tact_domain::{Channel, Code, Direction, Outcome};
+use tact_read_models::audit::{FindingRow, WishRow};
 use tact_read_models::contacts::ContactRow;
 use tact_read_models::due::DueRow;
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
@@ -44,6 +45,43 @@ pub(crate) struct Rows {
     pub(crate) quotas: Replaced<QuotaRow>,
     pub(crate) referrers: Replaced<ReferrerRow>,
     pub(crate) forgetting: Replaced<ForgettingRow>,
+    pub(crate) findings: Changed,
+    pub(crate) wishes: Vec<WishRow>,
+}
+
+/// What has changed of patients' findings. A patient may have many, and one more contact changes few of them: only those are written.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// The patients whose findings in the database are not known, and all go.
+    pub(crate) all_of: Vec<Uuid>,
+    /// Findings that go.
+    pub(crate) gone: Vec<Uuid>,
+    /// Findings that come.
+    pub(crate) new: Vec<FindingRow>,
+}
+
+impl Changed {
+    /// `old`: the findings that are in the database, if that is known.
+    fn note(&mut self, patient: Uuid, old: Option<&[FindingRow]>, new: &[FindingRow]) {
+        let Some(old) = old else {
+            self.all_of.push(patient);
+            self.new.extend_from_slice(new);
+            return;
+        };
+        if old == new {
+            return;
+        }
+        let kept: HashMap<Uuid, &FindingRow> = new.iter().map(|row| (row.finding, row)).collect();
+        let same: HashSet<Uuid> = old.iter().filter(|row| kept.get(&row.finding) == Some(row)).map(|row| row.finding).collect();
+        self.gone.extend(old.iter().map(|row| row.finding).filter(|id| !same.contains(id)));
+        self.new.extend(new.iter().filter(|row| !same.contains(&row.finding)).cloned());
+    }
+
+    async fn write(self, tx: &mut Tx) -> Result<(), DbError> {
+        bulk::delete::<FindingRow>(tx, "patient", &self.all_of).await?;
+        bulk::delete::<FindingRow>(tx, "finding", &self.gone).await?;
+        bulk::write(tx, self.new, OnConflict::Fail).await
+    }
 }
 
 /// Rows that take the place of all that these patients had.
@@ -85,6 +123,7 @@ impl Rows {
         self.due.note(patient, old.map(|d| d.due.as_slice()), &new.due);
         self.quotas.note(patient, old.map(|d| d.quotas.as_slice()), &new.quotas);
         self.referrers.note(patient, old.map(|d| d.referrer.as_slice()), new.referrer.as_slice());
+        self.findings.note(patient, old.map(|d| d.findings.as_slice()), &new.findings);
         self.forgetting.note(patient, old.map(|d| d.forgetting.as_slice()), new.forgetting.as_slice());
     }
 
@@ -126,6 +165,8 @@ impl Rows {
         self.due.write(tx).await?;
         self.quotas.write(tx).await?;
         self.referrers.write(tx).await?;
-        self.forgetting.write(tx).await
+        self.forgetting.write(tx).await?;
+        self.findings.write(tx).await?;
+        bulk::write(tx, self.wishes, OnConflict::Fail).await
     }
 }

@@ -228,15 +228,14 @@ impl Session {
             match stored.stream {
                 StreamId::Patient(id) => {
                     let Some(patient) = patients.get_mut(&id) else { continue };
-                    let network = &self.network;
-                    fold(&mut rows, patient, id, stored, |time| network.is_before_tact(time, stored.position));
+                    fold(&mut rows, patient, id, stored, &self.network);
                 }
                 StreamId::Policy | StreamId::Directory => {
                     let effect = self.network.take(stored);
                     rows.set_aside.extend(effect.set_aside);
                     zones.extend(effect.zone_of);
                 }
-                // No row follows from what was handed out.
+                // No row follows from what was handed out or destroyed.
                 StreamId::Access => {}
             }
         }

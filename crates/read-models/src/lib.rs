@@ -5,6 +5,7 @@
 
 use tact_database::{Component, Db, DbError, bulk};
 
+pub mod audit;
 pub mod checkpoint;
 pub mod contacts;
 pub mod due;
@@ -37,6 +38,8 @@ pub fn month(time: Time) -> String {
 macro_rules! every_table {
     ($call:ident) => {
         $call!(
+            audit::FindingRow,
+            audit::WishRow,
             contacts::ContactRow,
             contacts::ContactCount,
             contacts::PermitCount,
@@ -74,6 +77,7 @@ pub async fn dump(db: &Db) -> Result<Vec<(&'static str, Vec<String>)>, DbError> 
 /// Every SQL text of this crate as the engine of `db` gets it, for the test that prepares them.
 pub fn statements(db: &Db) -> Vec<String> {
     let own = [
+        audit::SQL,
         checkpoint::SQL,
         contacts::SQL,
         due::SQL,

@@ -4,6 +4,7 @@
 use tact_database::{Db, DbError, Time, all, bulk, one, table};
 use tact_domain::Branch;
 use tact_domain::patient::State;
+use tact_domain::patient::audit::Trail;
 use tact_domain::patient::state::Standing;
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ table! {
         last_hash: Vec<u8>,
         /// The state, as JSON.
         state: String,
+        /// What an audit must know beside the state, as JSON.
+        trail: String,
     }
 }
 
@@ -39,8 +42,20 @@ impl PatientRow {
     /// # Errors
     /// [`DbError::Refused`] if the row does not hold one.
     pub fn state(&self) -> Result<State, DbError> {
-        serde_json::from_str(&self.state).map_err(|e| DbError::Refused(sqlx::Error::Decode(Box::new(e))))
+        read(&self.state)
     }
+
+    /// What an audit must know beside it.
+    ///
+    /// # Errors
+    /// [`DbError::Refused`] if the row does not hold that.
+    pub fn trail(&self) -> Result<Trail, DbError> {
+        read(&self.trail)
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, DbError> {
+    serde_json::from_str(text).map_err(|e| DbError::Refused(sqlx::Error::Decode(Box::new(e))))
 }
 
 /// The word for a standing, as rows hold it.
@@ -54,12 +69,14 @@ pub fn standing_word(standing: &Standing) -> &'static str {
     }
 }
 
-const ONE: &str = "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
+const ONE: &str =
+    "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state, trail
     FROM patients WHERE patient = $1";
-const PAGE: &str = "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
+const PAGE: &str =
+    "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state, trail
     FROM patients WHERE patient > $1 ORDER BY patient LIMIT $2";
 const PAGE_OF_BRANCH: &str =
-    "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state
+    "SELECT patient, home_branch, standing, merged_into, reach, registered_at, version, position, last_hash, state, trail
     FROM patients WHERE home_branch = $1 AND patient > $2 ORDER BY patient LIMIT $3";
 const COUNTS: &str = "SELECT home_branch, standing, coalesce(reach, 'normal') AS reach, count(*) AS patients FROM patients
     GROUP BY home_branch, standing, coalesce(reach, 'normal') ORDER BY 1, 2, 3";

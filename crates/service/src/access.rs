@@ -82,6 +82,8 @@ pub enum Permission {
     Merge,
     /// Erase a patient.
     Erase,
+    /// See the act of an erasure, which names nobody but who ordered it.
+    SeeErasure,
     /// See who a patient is.
     SeePerson,
     /// See what happened to a patient, without who they are.
@@ -96,6 +98,8 @@ pub enum Permission {
     Feedback,
     /// See figures over many patients.
     SeeFigures,
+    /// See what was done against the policy, by whom, without who the patients are.
+    Audit,
     /// See the directory and the policies.
     SeeDirectory,
     /// Change the directory.
@@ -123,9 +127,11 @@ impl Permission {
             Self::Register => &[Administrator, NetworkManager, System],
             Self::Merge => &[Administrator, NetworkManager],
             Self::Erase | Self::ManageDirectory | Self::Operate => &[NetworkManager, System],
+            Self::SeeErasure => &[NetworkManager, Regulator, System],
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
             Self::ExportHistory => &[NetworkManager, Regulator],
+            Self::Audit => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,
             Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
         }

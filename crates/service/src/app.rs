@@ -54,6 +54,25 @@ pub struct App {
     pub ledger: Ledger,
     /// The file with the key that signs, in a process that does.
     pub signing_key_file: Option<PathBuf>,
+    /// Whose network it is, as it stands on papers.
+    pub operator: Operator,
+}
+
+/// Who keeps the personal data, as an act of its destruction must name them. What is not set is left blank on paper, to be filled in by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct Operator {
+    /// The name of the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Example Clinics LLC")]
+    pub name: Option<String>,
+    /// Its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Lenin St. 1, Moscow")]
+    pub address: Option<String>,
+    /// The name of the information system that holds the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Patient relations")]
+    pub system: Option<String>,
 }
 
 /// Where an answer says how far the log has come: a read with it as `Tact-At-Least` sees what this command did.

@@ -4,13 +4,14 @@
 //! A policy takes effect at least a minute after it was published. So a service that has read the policies within that minute knows every
 //! one in force, and one that has not grants nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use chrono::Duration;
 use chrono_tz::Tz;
 use smol_str::SmolStr;
 use tact_domain::control::{BranchListed, Directory, DirectoryEvent, POLICY_NOTICE, Policies, PolicyPublished, Published};
-use tact_domain::disclosure::{AccessEvent, HistoryExported};
+use tact_domain::disclosure::{AccessEvent, HistoryExported, PersonalErased};
 use tact_domain::envelope::{Hash, Payload, hash};
 use tact_domain::patient::State;
 use tact_domain::{Branch, Envelope, Recorded, Time, Unreadable, Zone};
@@ -72,9 +73,15 @@ fn evolve_directory(directory: &mut Directory, recorded: Recorded<DirectoryEvent
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the policies' counterpart can fail")]
-fn evolve_access((): &mut (), _: Recorded<AccessEvent>) -> Result<(), Unreadable> {
+fn evolve_access(erased: &mut Destroyed, recorded: Recorded<AccessEvent>) -> Result<(), Unreadable> {
+    if let AccessEvent::PersonalErased(event) = recorded.event {
+        erased.insert(event.erasure, Arc::new(Recorded { envelope: recorded.envelope, event }));
+    }
     Ok(())
 }
+
+/// What the record of access says was destroyed, by the `patient.erased` that it was destroyed for.
+type Destroyed = BTreeMap<Uuid, Arc<Recorded<PersonalErased>>>;
 
 /// The policies and the directory as this service knows them.
 #[derive(Debug)]
@@ -84,8 +91,8 @@ pub struct Control {
     clock: Clock,
     policies: Mutex<Stream<Policies>>,
     directory: Mutex<Stream<Directory>>,
-    /// How far the record of access has been read: only before something is added to it.
-    access: Mutex<Stream<()>>,
+    /// The record of access, as far as it has been read: only when something is added to it or asked of it.
+    access: Mutex<Stream<Destroyed>>,
     /// A copy to read without waiting, with the moment before which the policies were read.
     known: RwLock<Known>,
     reading: tokio::sync::Mutex<()>,
@@ -269,7 +276,29 @@ impl Control {
             );
         }
         let event = AccessEvent::HistoryExported(export);
-        self.append(&self.access, StreamId::Access, command, &event, |(), _| Ok(()), evolve_access).await
+        self.append(&self.access, StreamId::Access, command, &event, |_, _| Ok(()), evolve_access).await
+    }
+
+    /// Records that a patient's personal data is gone.
+    ///
+    /// # Errors
+    /// [`Failure`] if the log could not do it.
+    pub async fn record_erasure(&self, command: &Command, erased: PersonalErased) -> Result<Noted, Failure> {
+        let event = AccessEvent::PersonalErased(erased);
+        self.append(&self.access, StreamId::Access, command, &event, |_, _| Ok(()), evolve_access).await
+    }
+
+    /// What is recorded of the destruction that a `patient.erased` led to, and where that stands; `None` if it is not recorded yet.
+    ///
+    /// # Errors
+    /// [`LogError`] if the log cannot be read.
+    pub async fn erasure(&self, erasure: Uuid) -> Result<Option<(Arc<Recorded<PersonalErased>>, Position)>, LogError> {
+        let _one_at_a_time = self.reading.lock().await;
+        self.read_access().await?;
+        let stream = lock(&self.access);
+        let Some(recorded) = stream.value.get(&erasure).cloned() else { return Ok(None) };
+        let at = stream.seen.iter().find(|(seen, ..)| *seen == recorded.envelope.id).map(|(_, _, position)| *position);
+        Ok(at.map(|position| (recorded, position)))
     }
 
     async fn read_access(&self) -> Result<(), LogError> {

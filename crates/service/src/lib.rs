@@ -5,6 +5,7 @@ pub mod app;
 pub mod clock;
 pub mod control;
 pub mod document;
+pub mod erasure;
 pub mod fields;
 pub mod ids;
 pub mod known;

@@ -3,6 +3,7 @@
 use tact_database::DbError;
 use tact_event_log::LogError;
 use tact_projector::ProjectorError;
+use tact_service::erasure::Unfinished;
 use tact_service::transact::Failure;
 
 /// A test has failed, or a command could not do what was asked.
@@ -38,6 +39,13 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(ProjectorError::AheadOfLog { .. }) = error.downcast_ref() {
         return Some(MISFIT);
+    }
+    if let Some(unfinished) = error.downcast_ref() {
+        return match unfinished {
+            Unfinished::Log(error) => Some(of_log(error)),
+            Unfinished::Database(error) => Some(of_database(error)),
+            Unfinished::Failure(error) => of(error),
+        };
     }
     let log = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(Failure::Log(error)), _) | (_, Some(ProjectorError::Log(error))) => Some(error),
@@ -82,6 +90,9 @@ mod tests {
         assert_eq!(behind(Failure::from(away()).into()), LOG);
         assert_eq!(behind(ProjectorError::from(DbError::Full("no room".to_owned())).into()), BUSY);
         assert_eq!(behind(ProjectorError::AheadOfLog { read: 2, head: 1 }.into()), MISFIT);
+        assert_eq!(behind(Unfinished::from(away()).into()), LOG);
+        assert_eq!(behind(Unfinished::from(Failure::from(away())).into()), LOG);
+        assert_eq!(behind(Unfinished::from(DbError::Busy("busy".to_owned())).into()), DATABASE);
         assert_eq!(behind(Usage("no".to_owned()).into()), USAGE);
         assert_eq!(behind(anyhow::anyhow!("something else")), FAILED);
     }

@@ -1,16 +1,20 @@
 //! The one binary: server in any of its roles, and client of itself.
 
+pub mod audit;
 pub mod client;
 pub mod demo;
+pub mod erasure_paper;
 pub mod evidence_cli;
 pub mod exit;
 pub mod history_cli;
 pub mod import;
 pub mod keys_cli;
 pub mod listener;
+pub mod patient_cli;
 pub mod policy_cli;
 pub mod policy_publish;
 pub mod projections_cli;
 pub mod roles;
 pub mod settings;
+pub mod simulate;
 pub mod token_cli;

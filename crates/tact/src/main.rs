@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{demo, evidence_cli, exit, history_cli, keys_cli, policy_cli, projections_cli, token_cli};
+use tact::{audit, demo, evidence_cli, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -76,12 +76,17 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Make, list and change the keys by which the network signs.
     #[command(subcommand)]
     Keys(keys_cli::KeysCommand),
+    /// Papers about one patient.
+    #[command(subcommand)]
+    Patient(patient_cli::PatientCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
     /// Build the read models anew.
     #[command(subcommand)]
     Projections(projections_cli::ProjectionsCommand),
+    /// Show what was done against the policy, and what led up to each "don't call me".
+    Audit(audit::AuditArgs),
     /// Print the OpenAPI 3.1 document of all roles.
     #[command(after_help = "Example:\n  tact openapi > openapi.json")]
     Openapi,
@@ -135,13 +140,17 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Cmd::Policy(command) = &cli.command {
-        return Ok(policy_cli::run(command).await);
+        return Ok(policy_cli::run(command, &cli.given).await);
     }
     if let Cmd::Evidence(command) = &cli.command {
         return evidence_cli::run(command).await.map(|()| ExitCode::SUCCESS);
     }
     if let Cmd::History(command) = &cli.command {
         return history_cli::run(command).await;
+    }
+    if let Cmd::Patient(command) = &cli.command {
+        patient_cli::run(command).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
@@ -173,9 +182,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
+        Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

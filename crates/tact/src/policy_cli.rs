@@ -1,4 +1,5 @@
-//! `tact policy`: a policy is checked, shown, and held against written cases, which needs no log, no database and no server; and published.
+//! `tact policy`: a policy is checked, shown, and held against written cases, which needs no log, no database and no server; published; and held
+//! against what was recorded.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ use tact_scenario::{ReadError, read_policy, read_policy_text, run_file};
 
 use crate::exit;
 use crate::policy_publish::{Publish, publish};
+use crate::settings::Given;
+use crate::simulate::{self, Simulate};
 
 /// What to do with a policy.
 #[derive(Debug, Subcommand)]
@@ -42,16 +45,25 @@ pub enum PolicyCommand {
     },
     /// Publish a policy to a running network.
     Publish(Publish),
+    /// Say what would have been refused, permitted and left undone under another policy, or under a cap.
+    Simulate(Simulate),
 }
 
 /// Does it.
-pub async fn run(command: &PolicyCommand) -> ExitCode {
+pub async fn run(command: &PolicyCommand, given: &Given) -> ExitCode {
     match command {
         PolicyCommand::Check { file } => show(read_policy(file), Some(file)),
         PolicyCommand::Show { file: Some(file) } => show(read_policy(file), None),
         PolicyCommand::Show { file: None } => show(shipped(), None),
         PolicyCommand::Test { files } => test(files),
         PolicyCommand::Publish(arguments) => published(arguments).await,
+        PolicyCommand::Simulate(arguments) => match simulate::run(arguments, given).await {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("tact: {error:#}");
+                ExitCode::from(exit::code(&error))
+            }
+        },
     }
 }
 

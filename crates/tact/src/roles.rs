@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use tact_database::Target;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
-use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, open_jetstream};
+use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
 use tact_ledger::{Ledger, keys};
 use tact_notary::publish::Publisher;
 use tact_notary::role::Notary;
@@ -118,7 +118,8 @@ impl Running {
     }
 }
 
-/// Opens the log and the databases, waiting for servers no longer than the settings say.
+/// Opens the log and the databases, waiting for servers no longer than the settings say. Whoever has been erased stays so, also in personal data
+/// that was restored from a copy.
 ///
 /// # Errors
 /// Whatever could not be opened, with the cause that [`crate::exit::code`] knows.
@@ -131,7 +132,7 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     let network = SmolStr::from(&settings.network);
     let control = Control::new(log.clone(), &network, clock.clone());
     control.refresh().await.context("the policies cannot be read")?;
-    Ok(Arc::new(App {
+    let app = App {
         transactor: Transactor::new(log, &network, clock.clone(), settings.cached_patients),
         network,
         clock,
@@ -142,7 +143,26 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
         read,
         ledger,
         signing_key_file: signing_key_file(settings),
-    }))
+        operator: settings.operator.clone(),
+    };
+    // Before anybody looks into it: the personal data may have been restored from a copy.
+    let erased = app.repeat_erasures().await.context("the erasures in the log cannot be repeated")?;
+    if erased > 0 {
+        tracing::warn!(
+            patients = erased,
+            "the personal data was older than the log: whoever has been erased since is erased again"
+        );
+    }
+    Ok(Arc::new(app))
+}
+
+/// Opens the log alone, for commands that need nothing else.
+///
+/// # Errors
+/// If there is no network, or another process has its embedded log open.
+pub async fn open_log(settings: &Settings) -> Result<Arc<dyn EventLog>> {
+    must_exist(settings)?;
+    Ok(storage(settings).await?.0)
 }
 
 async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
@@ -159,16 +179,43 @@ async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
             Ok((Arc::new(log), Target::sqlite(&settings.data)))
         }
         Storage::Servers { nats, login, replicas, database } => {
-            let mut config = JetStreamConfig::new(&settings.network, nats.iter().cloned());
-            config.replicas = *replicas;
-            config.connect_wait = settings.wait;
-            if let Some((user, file)) = login {
-                config.login = NatsLogin::Password { user: user.clone(), password: read_secret(file)? };
-            }
-            let log = open_jetstream(config).await.context("the event log cannot be opened")?;
-            Ok((Arc::new(log), target(&database.0)?))
+            let log = open_jetstream(jetstream(settings, nats, login.as_ref(), *replicas)?);
+            Ok((Arc::new(log.await.context("the event log cannot be opened")?), target(&database.0)?))
         }
     }
+}
+
+fn jetstream(
+    settings: &Settings,
+    servers: &[String],
+    login: Option<&(String, PathBuf)>,
+    replicas: usize,
+) -> Result<JetStreamConfig> {
+    let mut config = JetStreamConfig::new(&settings.network, servers.iter().cloned());
+    config.replicas = replicas;
+    config.connect_wait = settings.wait;
+    if let Some((user, file)) = login {
+        config.login = NatsLogin::Password { user: user.clone(), password: read_secret(file)? };
+    }
+    Ok(config)
+}
+
+/// Opens the log of a network that is there, for commands that only read it: an embedded one also while a server writes it.
+///
+/// # Errors
+/// There is no such log, or it cannot be opened.
+pub async fn open_to_read(settings: &Settings) -> Result<Arc<dyn EventLog>> {
+    let log: Arc<dyn EventLog> = match &settings.storage {
+        Storage::Embedded => {
+            let log = SqliteReadLog::open(&settings.data.join("events.db"), &settings.network);
+            Arc::new(log.context("the event log cannot be opened")?)
+        }
+        Storage::Servers { nats, login, replicas, .. } => {
+            let config = JetStreamConfig { create: false, ..jetstream(settings, nats, login.as_ref(), *replicas)? };
+            Arc::new(open_jetstream(config).await.context("the event log cannot be opened")?)
+        }
+    };
+    Ok(log)
 }
 
 fn target(url: &str) -> Result<Target> {

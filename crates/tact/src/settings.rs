@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tact_domain::Time;
+use tact_service::app::Operator;
 
 /// What can be set. Absent: the next source's, in the end the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -90,6 +91,36 @@ pub struct Given {
     /// How long to wait for NATS and PostgreSQL at the start, in seconds.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_WAIT", value_name = "SECONDS")]
     pub wait: Option<u64>,
+    /// The name of the organisation whose network it is, for papers.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_OPERATOR_NAME",
+        value_name = "NAME"
+    )]
+    pub operator_name: Option<String>,
+    /// Its address, for papers.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_OPERATOR_ADDRESS",
+        value_name = "ADDRESS"
+    )]
+    pub operator_address: Option<String>,
+    /// The name of the information system that holds the personal data, for papers.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_OPERATOR_SYSTEM",
+        value_name = "NAME"
+    )]
+    pub operator_system: Option<String>,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
@@ -128,6 +159,8 @@ pub struct Settings {
     pub cached_patients: usize,
     /// How long to wait for servers at the start.
     pub wait: std::time::Duration,
+    /// Whose network it is, for papers.
+    pub operator: Operator,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
 }
@@ -177,6 +210,9 @@ pub const KEYS: &[&str] = &[
     "listen",
     "cached_patients",
     "wait",
+    "operator_name",
+    "operator_address",
+    "operator_system",
 ];
 
 /// The environment variables that the binary reads.
@@ -197,6 +233,9 @@ pub const VARIABLES: &[&str] = &[
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
     "TACT_WAIT",
+    "TACT_OPERATOR_NAME",
+    "TACT_OPERATOR_ADDRESS",
+    "TACT_OPERATOR_SYSTEM",
     "TACT_NOW",
     "TACT_ROLE",
     "TACT_URL",
@@ -271,6 +310,11 @@ impl Given {
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
             wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
+            operator: Operator {
+                name: line("operator_name", first!(operator_name))?,
+                address: line("operator_address", first!(operator_address))?,
+                system: line("operator_system", first!(operator_system))?,
+            },
             now: self.now,
         })
     }
@@ -310,6 +354,20 @@ impl Given {
         }
         Ok(())
     }
+}
+
+/// The longest line of a paper that a setting may fill, in characters.
+const LONGEST_LINE: usize = 500;
+
+/// A text of one line; an empty one is none.
+fn line(name: &str, text: Option<String>) -> Result<Option<String>> {
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if let Some(text) = &text
+        && (text.chars().count() > LONGEST_LINE || text.chars().any(char::is_control))
+    {
+        bail!("`{name}`: write it on one line, with at most {LONGEST_LINE} characters and no control characters");
+    }
+    Ok(text)
 }
 
 /// A moment on a command line.
@@ -358,6 +416,10 @@ impl Settings {
         lines.extend(self.checkpoint_file.as_deref().map(|file| format!("checkpoint_file = {}", path(file))));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
+        let Operator { name, address, system } = &self.operator;
+        for (key, value) in [("operator_name", name), ("operator_address", address), ("operator_system", system)] {
+            lines.extend(value.as_deref().map(|value| format!("{key} = {}", quoted(value))));
+        }
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")
     }

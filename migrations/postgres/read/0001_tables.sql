@@ -20,7 +20,8 @@ CREATE TABLE patients (
     version        BIGINT NOT NULL,
     position       BIGINT NOT NULL,
     last_hash      BYTEA NOT NULL,
-    state          TEXT NOT NULL
+    state          TEXT NOT NULL,
+    trail          TEXT NOT NULL
 );
 CREATE INDEX patients_by_branch ON patients (home_branch, patient);
 
@@ -176,3 +177,33 @@ CREATE TABLE forgetting (
     forget_at  TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX forgetting_by_time ON forgetting (forget_at);
+
+CREATE TABLE findings (
+    finding  UUID PRIMARY KEY,
+    patient  UUID NOT NULL,
+    contact  UUID NOT NULL,
+    kind     TEXT COLLATE "C" NOT NULL,
+    time     TIMESTAMPTZ NOT NULL,
+    month    TEXT COLLATE "C" NOT NULL,
+    branch   TEXT COLLATE "C" NOT NULL,
+    purpose  TEXT COLLATE "C" NOT NULL,
+    channel  TEXT NOT NULL,
+    outcome  TEXT NOT NULL,
+    policy   TEXT NOT NULL,
+    detail   TEXT NOT NULL
+);
+CREATE INDEX findings_by_time ON findings (time, finding);
+CREATE INDEX findings_by_branch ON findings (branch, time, finding);
+CREATE INDEX findings_by_patient ON findings (patient);
+
+CREATE TABLE wishes (
+    position     BIGINT PRIMARY KEY,
+    wish         UUID NOT NULL,
+    patient      UUID NOT NULL,
+    time         TIMESTAMPTZ NOT NULL,
+    recorded_at  TIMESTAMPTZ NOT NULL,
+    month        TEXT COLLATE "C" NOT NULL,
+    branch       TEXT COLLATE "C" NOT NULL,
+    actor        TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX wishes_by_time ON wishes (time, position);

@@ -19,7 +19,8 @@ CREATE TABLE patients (
     version        INTEGER NOT NULL,
     position       INTEGER NOT NULL,
     last_hash      BLOB NOT NULL,
-    state          TEXT NOT NULL
+    state          TEXT NOT NULL,
+    trail          TEXT NOT NULL
 ) STRICT;
 CREATE INDEX patients_by_branch ON patients (home_branch, patient);
 
@@ -175,3 +176,33 @@ CREATE TABLE forgetting (
     forget_at  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX forgetting_by_time ON forgetting (forget_at);
+
+CREATE TABLE findings (
+    finding  BLOB PRIMARY KEY,
+    patient  BLOB NOT NULL,
+    contact  BLOB NOT NULL,
+    kind     TEXT NOT NULL,
+    time     TEXT NOT NULL,
+    month    TEXT NOT NULL,
+    branch   TEXT NOT NULL,
+    purpose  TEXT NOT NULL,
+    channel  TEXT NOT NULL,
+    outcome  TEXT NOT NULL,
+    policy   TEXT NOT NULL,
+    detail   TEXT NOT NULL
+) STRICT;
+CREATE INDEX findings_by_time ON findings (time, finding);
+CREATE INDEX findings_by_branch ON findings (branch, time, finding);
+CREATE INDEX findings_by_patient ON findings (patient);
+
+CREATE TABLE wishes (
+    position     INTEGER PRIMARY KEY,
+    wish         BLOB NOT NULL,
+    patient      BLOB NOT NULL,
+    time         TEXT NOT NULL,
+    recorded_at  TEXT NOT NULL,
+    month        TEXT NOT NULL,
+    branch       TEXT NOT NULL,
+    actor        TEXT NOT NULL
+) STRICT;
+CREATE INDEX wishes_by_time ON wishes (time, position);

@@ -445,10 +445,23 @@ fn grants<'a>(state: &'a State, purpose: &Purpose, channel: Channel) -> impl Ite
 
 /// The latest word by its time decides; of two at one moment the withdrawal does (P14).
 pub fn consent<'a>(state: &'a State, purpose: &Purpose, channel: Channel, now: Time) -> Consent<'a> {
-    let grant = grants(state, purpose, channel).max_by_key(|g| (g.time, g.expires_at.is_none(), g.expires_at));
+    latest_word(state, purpose, channel, now, Time::MAX_UTC)
+}
+
+/// How consent stood at a moment, by what is known now: no word that came later counts, and every earlier one does, however late it was recorded.
+pub fn consent_at<'a>(state: &'a State, purpose: &Purpose, channel: Channel, time: Time) -> Consent<'a> {
+    latest_word(state, purpose, channel, time, time)
+}
+
+/// As [`consent`], by the words up to a moment.
+fn latest_word<'a>(state: &'a State, purpose: &Purpose, channel: Channel, now: Time, up_to: Time) -> Consent<'a> {
+    let grant = grants(state, purpose, channel)
+        .filter(|g| g.time <= up_to)
+        .max_by_key(|g| (g.time, g.expires_at.is_none(), g.expires_at));
     let withdrawn = state
         .withdrawals
         .iter()
+        .filter(|w| w.time <= up_to)
         .filter(|w| w.purpose.as_ref().is_none_or(|p| p == purpose) && w.channels.as_ref().is_none_or(|c| c.contains(&channel)))
         .map(|w| w.time)
         .max();

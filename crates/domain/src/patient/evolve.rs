@@ -265,7 +265,6 @@ fn cancel(state: &mut State, e: &Cancelled, time: Time) {
 }
 
 fn made(state: &mut State, e: &Made, time: Time) {
-    let began = |p: &&Permit| matches!(p.fate, Fate::Started { contact, .. } if contact == e.contact);
     let mut contact = Contact {
         id: e.contact,
         time,
@@ -277,7 +276,7 @@ fn made(state: &mut State, e: &Made, time: Time) {
         about: e.about,
         permit: None,
         // What began under a permit is known to be made under it.
-        claimed: e.permit.or_else(|| state.permits.iter().find(began).map(|p| p.id)),
+        claimed: claimed(&state.permits, e),
         breach: false,
     };
     if e.direction == Direction::Outbound {
@@ -310,18 +309,37 @@ fn answer_requests(state: &mut State) {
 
 /// Lets an outbound contact use the permit that it names, if that was live for its purpose, channel and occasion; whether it did.
 fn uses_permit(contact: &mut Contact, permits: &mut [Permit]) -> bool {
-    let permit = permits.iter_mut().find(|p| {
-        Some(p.id) == contact.claimed
-            && p.purpose == contact.purpose
-            && p.channel == contact.channel
-            && contact.about.is_none_or(|about| p.occasion.as_ref().is_none_or(|o| o.about == about))
-            && p.was_live(contact.time)
-    });
+    let Some(claimed) = contact.claimed else { return false };
+    let (purpose, channel, about) = (&contact.purpose, contact.channel, contact.about);
+    let permit = permits.iter_mut().find(|p| p.id == claimed && fits(p, purpose, channel, about, contact.time));
     let Some(permit) = permit else { return false };
     permit.fate = Fate::Used { contact: contact.id };
     contact.permit = contact.claimed.take();
     contact.about = contact.about.or(permit.occasion.as_ref().map(|o| o.about));
     true
+}
+
+/// Whether a permit was live at a moment for a contact of this purpose, channel and occasion.
+fn fits(permit: &Permit, purpose: &Purpose, channel: Channel, about: Option<Uuid>, time: Time) -> bool {
+    permit.purpose == *purpose
+        && permit.channel == channel
+        && about.is_none_or(|about| permit.occasion.as_ref().is_none_or(|o| o.about == about))
+        && permit.was_live(time)
+}
+
+/// The permit that a contact is made under by its own word, or because it began under it.
+fn claimed(permits: &[Permit], made: &Made) -> Option<Uuid> {
+    let began = |p: &&Permit| matches!(p.fate, Fate::Started { contact, .. } if contact == made.contact);
+    made.permit.or_else(|| permits.iter().find(began).map(|p| p.id))
+}
+
+impl State {
+    /// The permit that a contact of this `time` uses once it is recorded: the one it names or began under, if that was live for its purpose,
+    /// channel and occasion. `None`: it is a breach, or the patient's own.
+    pub fn permit_for(&self, made: &Made, time: Time) -> Option<&Permit> {
+        let claimed = claimed(&self.permits, made).filter(|_| made.direction == Direction::Outbound)?;
+        self.permits.iter().find(|p| p.id == claimed && fits(p, &made.purpose, made.channel, made.about, time))
+    }
 }
 
 fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {

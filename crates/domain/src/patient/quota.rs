@@ -34,7 +34,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    fn contact(contact: &Contact) -> Self {
+    pub(super) fn contact(contact: &Contact) -> Self {
         Self {
             purpose: Some(contact.purpose.clone()),
             channel: Some(contact.channel),
@@ -43,6 +43,10 @@ impl Counted {
             contact: Some(contact.id),
             permit: None,
         }
+    }
+
+    pub(super) fn feedback(time: Time) -> Self {
+        Self { purpose: None, channel: None, time, branch: None, contact: None, permit: None }
     }
 
     pub(super) fn permit(permit: &Permit) -> Self {
@@ -125,8 +129,7 @@ pub(super) fn counted(
     if limit.measure == Measure::Feedback {
         for &time in &state.feedback {
             if counts_at(limit, time, now, zone) {
-                let item = Counted { purpose: None, channel: None, time, branch: None, contact: None, permit: None };
-                found.push((item, frees(limit, time)));
+                found.push((Counted::feedback(time), frees(limit, time)));
             }
         }
         return found;
@@ -191,7 +194,7 @@ fn frees(limit: &Limit, time: Time) -> Option<Frees> {
 }
 
 /// A contact counts from its time until its time plus the period, that end excluded. One dated ahead of this decision's clock counts already.
-fn counts_at(limit: &Limit, time: Time, now: Time, zone: &Zone) -> bool {
+pub(super) fn counts_at(limit: &Limit, time: Time, now: Time, zone: &Zone) -> bool {
     let Per::Rolling(period) = limit.per else { return true };
     let (shortest, longest) = period.bounds();
     if time + longest <= now {

@@ -150,7 +150,7 @@ fn everything(state: &State) -> Carried {
 impl State {
     /// What stays with both when a merge is undone: every contact, withdrawal and wish that held while they were one. Of a merge that was
     /// never done, only what was recorded since it began, since that may have been meant for either.
-    fn parted_facts(&self, from: Uuid) -> Carried {
+    pub fn parted_facts(&self, from: Uuid) -> Carried {
         let (contacts, withdrawals) =
             self.parted.iter().rfind(|p| p.from == from).map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
         Carried {

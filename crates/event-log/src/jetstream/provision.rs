@@ -22,7 +22,14 @@ pub(super) async fn ensure_stream(link: &Link, deadline: Instant) -> Result<(), 
     loop {
         match link.ask_until(&format!("STREAM.INFO.{}", link.stream), &Value::Null, deadline).await {
             Ok(info) => return check(link, &info["config"]),
-            Err(ApiError::Refused(refusal)) if refusal.err_code == STREAM_NOT_FOUND => {}
+            Err(ApiError::Refused(refusal)) if refusal.err_code == STREAM_NOT_FOUND && link.config.create => {}
+            Err(ApiError::Refused(refusal)) if refusal.err_code == STREAM_NOT_FOUND => {
+                let network = &link.config.network;
+                return Err(LogError::Misfit(format!(
+                    "there is no stream {}: nothing was ever recorded for network {network:?}",
+                    link.stream
+                )));
+            }
             Err(error) => return Err(error.unavailable("JetStream")),
         }
         match link.ask_until(&format!("STREAM.CREATE.{}", link.stream), &wanted(link), deadline).await {

@@ -71,12 +71,20 @@ fn check_or_create(connection: &mut Connection, path: &Path, network: &str) -> R
         transaction.execute(insert, params![network, FORMAT.to_string()]).map_err(failed)?;
         return transaction.commit().map_err(failed);
     }
+    drop(transaction);
+    check(connection, path, network)
+}
+
+/// Sees to it that a file is the log of this network, in a format that this version reads.
+pub(super) fn check(connection: &Connection, path: &Path, network: &str) -> Result<(), LogError> {
+    let failed = |error: rusqlite::Error| explain(&error, path);
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
     if application != APPLICATION_ID {
         return Err(LogError::Misfit(format!("{} is a database, but not an event log; choose another file", path.display())));
     }
     let value = |key: &str| -> Result<String, LogError> {
         let found =
-            transaction.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional().map_err(failed)?;
+            connection.query_row("select value from meta where key = ?1", [key], |row| row.get(0)).optional().map_err(failed)?;
         found.ok_or_else(|| LogError::Damaged(format!("{}: table meta lacks {key:?}", path.display())))
     };
     let format = value("format")?;

@@ -3,18 +3,19 @@
 //! A reason never repeats an id of a patient: it is shown to whoever runs the import, and may end up in a ticket.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::{Datelike, NaiveTime};
 use csv::{ByteRecord, StringRecord};
 use smol_str::SmolStr;
 use tact_domain::patient::admit::EARLIEST;
 use tact_domain::zone::local_to_utc;
-use tact_domain::{Branch, Time, nearest_word};
+use tact_domain::{Branch, Time};
 
 use super::account::Refusal;
+use super::csv_text;
 use super::mapping::{Mapping, read_local};
 
 /// The longest id that another system may use, in bytes.
@@ -67,31 +68,12 @@ pub struct Book {
 /// The file cannot be read to its end, is not text in UTF-8, or lacks a column of the mapping. Rows that cannot be taken are no errors: they
 /// are among the refused.
 pub fn read(path: &Path, mapping: &Mapping) -> anyhow::Result<Book> {
-    let file = std::fs::File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    let mut file = BufReader::with_capacity(1 << 16, file);
-    let start = file.fill_buf().with_context(|| format!("{} cannot be read", path.display()))?;
-    let packed = start.starts_with(&[0x1f, 0x8b]);
-    if start.starts_with(b"PK\x03\x04") {
-        bail!("{} is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV in UTF-8", path.display());
-    }
-    let text: Box<dyn Read> = if packed { Box::new(flate2::bufread::MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let text = csv_text::open(path)?;
     read_from(text, mapping).with_context(|| format!("{} cannot be imported", path.display()))
 }
 
 fn read_from(text: impl Read, mapping: &Mapping) -> anyhow::Result<Book> {
-    let mut text = BufReader::new(text);
-    let start = text.fill_buf()?;
-    if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
-        bail!("it is text in UTF-16; save it as UTF-8");
-    }
-    let mark = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    text.consume(mark);
-    let mut reader = csv::ReaderBuilder::new().delimiter(mapping.delimiter).flexible(true).from_reader(text);
-    let header = match reader.byte_headers()?.clone() {
-        header if header.is_empty() => bail!("it is empty; the first line must name the columns"),
-        header => StringRecord::from_byte_record(header),
-    };
-    let Ok(header) = header else { bail!("its first line is not UTF-8; save the file as UTF-8") };
+    let (mut reader, header) = csv_text::rows(text, mapping.delimiter)?;
     let columns = Columns::find(&header, mapping)?;
     let mut intake = Intake { mapping, columns, header, ..Intake::new(mapping) };
     let mut record = ByteRecord::new();
@@ -129,21 +111,7 @@ struct Columns {
 
 impl Columns {
     fn find(header: &StringRecord, mapping: &Mapping) -> anyhow::Result<Self> {
-        let names: Vec<&str> = header.iter().map(str::trim).collect();
-        let find = |wanted: &str| {
-            let mut found = names.iter().enumerate().filter(|(_, name)| **name == wanted).map(|(at, _)| at);
-            match (found.next(), found.next()) {
-                (Some(at), None) => Ok(at),
-                (Some(_), Some(_)) => bail!("it has two columns `{wanted}`; the mapping cannot mean both"),
-                (None, _) if names.len() == 1 => {
-                    bail!("its first line is one column; set the mapping's `delimiter` to what parts the columns")
-                }
-                (None, _) => match nearest_word(wanted, names.iter().copied()) {
-                    Some(near) => bail!("it has no column `{wanted}`; did you mean `{near}`?"),
-                    None => bail!("it has no column `{wanted}`; it has {}", tact_domain::toml_text::list(&names)),
-                },
-            }
-        };
+        let find = |wanted: &str| csv_text::column(header, wanted);
         Ok(Self {
             patient: find(&mapping.patient)?,
             appointment: find(&mapping.appointment)?,

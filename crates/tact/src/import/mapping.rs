@@ -95,8 +95,9 @@ pub fn parse(bytes: &[u8]) -> Result<Mapping, Vec<Mistake>> {
     }
 }
 
-struct Author<'r, 't> {
-    reader: &'r mut Reader<'t>,
+/// Reads the parts that mappings of all kinds have in common, and those of a book's.
+pub(crate) struct Author<'r, 't> {
+    pub(crate) reader: &'r mut Reader<'t>,
 }
 
 impl<'t> Author<'_, 't> {
@@ -148,12 +149,12 @@ impl<'t> Author<'_, 't> {
         })
     }
 
-    fn section<'v>(&mut self, root: Table<'v, 't>, name: &str, keys: &[&str]) -> Option<Table<'v, 't>> {
+    pub(crate) fn section<'v>(&mut self, root: Table<'v, 't>, name: &str, keys: &[&str]) -> Option<Table<'v, 't>> {
         let value = root.required(self.reader, name)?;
         self.reader.table(value, name, keys)
     }
 
-    fn text<'v>(&mut self, table: Table<'v, 't>, key: &str) -> Option<&'v str> {
+    pub(crate) fn text<'v>(&mut self, table: Table<'v, 't>, key: &str) -> Option<&'v str> {
         let value = table.required(self.reader, key)?;
         let text = self.reader.string(value, key)?;
         if text.trim().is_empty() {
@@ -163,7 +164,7 @@ impl<'t> Author<'_, 't> {
         Some(text)
     }
 
-    fn column(&mut self, table: Table<'_, 't>) -> Option<String> {
+    pub(crate) fn column(&mut self, table: Table<'_, 't>) -> Option<String> {
         self.text(table, "column").map(str::to_owned)
     }
 
@@ -191,7 +192,7 @@ impl<'t> Author<'_, 't> {
         None
     }
 
-    fn delimiter(&mut self, value: &Value<'t>) -> Option<u8> {
+    pub(crate) fn delimiter(&mut self, value: &Value<'t>) -> Option<u8> {
         let text = self.reader.string(value, "delimiter")?;
         match text.as_bytes() {
             [one] if one.is_ascii() && !matches!(one, b'"' | b'\n' | b'\r' | 0) && !one.is_ascii_alphanumeric() => Some(*one),
@@ -247,7 +248,7 @@ impl<'t> Author<'_, 't> {
         Some(known)
     }
 
-    fn word_list(&mut self, table: Table<'_, 't>, key: &str) -> Option<Vec<String>> {
+    pub(crate) fn word_list(&mut self, table: Table<'_, 't>, key: &str) -> Option<Vec<String>> {
         match table.get(key) {
             Some(value) => self.reader.words(value, key),
             None => Some(Vec::new()),
@@ -270,7 +271,7 @@ impl<'t> Author<'_, 't> {
         Some(fates)
     }
 
-    fn said_once(&mut self, at: usize, lists: &[&Vec<String>]) {
+    pub(crate) fn said_once(&mut self, at: usize, lists: &[&Vec<String>]) {
         let mut seen = Vec::new();
         for word in lists.iter().flat_map(|list| list.iter()) {
             if seen.contains(&word) {

@@ -7,6 +7,7 @@
 mod account;
 mod book;
 pub mod command;
+pub(crate) mod csv_text;
 mod facts;
 pub mod mapping;
 mod slug;
