@@ -93,6 +93,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/patients/{patient}", DESK, Open),
     ("PATCH", "/v1/patients/{patient}", REGISTRY, Named),
     ("GET",   "/v1/patients/{patient}/history", WITNESSES, Open),
+    ("GET",   "/v1/contacts/{contact}/evidence", AUDITORS, Whole),
     ("POST",  "/v1/patients/{patient}/merge", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/separation", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
@@ -134,6 +135,8 @@ pub(crate) struct Known {
     permit: Uuid,
     referral: Uuid,
     provider: Uuid,
+    /// A contact with everything in order, and the position at which it is known.
+    contact: (Uuid, String),
 }
 
 const CLINICIAN: &str = "00000000-0000-4000-8000-00000000000c";
@@ -152,7 +155,8 @@ impl Known {
         let provider =
             id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
         network.post(&format!("/v1/clinicians/{CLINICIAN}/departure"), json!({"new_clinic": "City hospital 2"})).await.ok();
-        Self { patient, other, appointment, permit, referral, provider }
+        let contact = advertised(network).await;
+        Self { patient, other, appointment, permit, referral, provider, contact }
     }
 
     /// A request to a route that every caller with the right to it may make, as far as its form goes.
@@ -164,6 +168,7 @@ impl Known {
             .replace("{permit}", &self.permit.to_string())
             .replace("{appointment}", &self.appointment.to_string())
             .replace("{referral}", &self.referral.to_string())
+            .replace("{contact}", &self.contact.0.to_string())
             .replace("{clinician}", CLINICIAN)
             .replace("{branch}", "north")
             .replace("{code}", "north")
@@ -178,7 +183,11 @@ impl Known {
             | ("GET", "/v1/audit/findings" | "/v1/audit/counts" | "/v1/audit/wishes") => "?branch=north",
             _ => "",
         };
-        (path + query, (method != "GET").then(|| self.body(method, route)))
+        let query = match route {
+            "/v1/contacts/{contact}/evidence" => format!("?at_least={}", self.contact.1),
+            _ => query.to_owned(),
+        };
+        (path + &query, (method != "GET").then(|| self.body(method, route)))
     }
 
     fn body(&self, method: &str, route: &str) -> Value {
@@ -216,6 +225,19 @@ impl Known {
             _ => json!({}),
         }
     }
+}
+
+/// Sends an advertisement by SMS to somebody who agreed to it; the contact, and the position at which it is known.
+async fn advertised(network: &Network) -> (Uuid, String) {
+    let patient = network.patient("north", json!({})).await;
+    let path = |what: &str| format!("/v1/patients/{patient}/{what}");
+    let consent = json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": CLINICIAN}});
+    network.post(&path("consents"), consent).await.ok();
+    let ask = json!({"purpose": "promotion", "channel": "sms", "branch": "north"});
+    let permit = network.post(&path("permits"), ask).await.ok()["permit"].clone();
+    let sent = json!({"direction": "outbound", "purpose": "promotion", "channel": "sms", "branch": "north", "outcome": "reached", "permit": permit});
+    let made = network.post(&path("contacts"), sent).await.ok();
+    (id(&made["contact"]), made["position"].as_str().unwrap().to_owned())
 }
 
 /// A caller, and how far their branches reach.

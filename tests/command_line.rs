@@ -26,6 +26,7 @@ const COMMANDS: &[&[&str]] = &[
     &["token", "revoke"],
     &["projections", "rebuild"],
     &["audit"],
+    &["evidence", "contact"],
     &["openapi"],
     &["config"],
     &["healthcheck"],

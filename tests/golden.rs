@@ -17,6 +17,11 @@ struct Golden {
     bytes: Vec<u8>,
 }
 
+/// The events of the golden patient's stream, read.
+pub(crate) fn patient() -> Vec<Recorded> {
+    stream("patient").iter().map(|golden| Recorded::read(&golden.bytes).unwrap()).collect()
+}
+
 /// The events of one stream, in order.
 fn stream(name: &str) -> Vec<Golden> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);

@@ -4,5 +4,6 @@ mod appointments;
 mod bad_input;
 mod consents;
 mod directory;
+mod evidence;
 mod feedback;
 mod referrals;

@@ -132,6 +132,17 @@ fn what_verifies_needs_nothing() {
 }
 
 #[test]
+fn what_only_tells_is_pure_too() {
+    let below = graph().all_below("tact-dossier");
+    assert!(below.contains("tact-domain"), "its dependencies are read: {below:?}");
+    let impure = below.iter().filter(|name| IMPURE.iter().any(|word| *name == word || name.starts_with(&format!("{word}-"))));
+    none(
+        "a history is told from what is given: whoever asks for it does the I/O",
+        &impure.map(ToString::to_string).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn what_one_crate_knows_no_other_names() {
     let graph = graph();
     let mut found = Vec::new();

@@ -6,6 +6,7 @@ mod death;
 mod details;
 mod erasure;
 mod erasure_act;
+mod evidence;
 mod history;
 mod lookup;
 mod merge;
@@ -26,6 +27,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(register::register, lookup::lookup))
         .routes(routes!(show::show, profile::change))
         .routes(routes!(history::history))
+        .routes(routes!(evidence::of_contact))
         .routes(routes!(merge::merge))
         .routes(routes!(merge::separate))
         .routes(routes!(death::died))

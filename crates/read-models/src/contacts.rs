@@ -1,7 +1,7 @@
 //! Contacts made, permits granted and refused: one row for each contact, and the counts by branch and UTC month from which the
 //! intrusiveness figures are made (P2).
 
-use tact_database::{Db, DbError, Time, all, table, to_millis};
+use tact_database::{Db, DbError, Time, all, one, table, to_millis};
 use tact_domain::Branch;
 use uuid::Uuid;
 
@@ -106,6 +106,9 @@ table! {
 const OF_PATIENT: &str =
     "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts WHERE patient = $1 ORDER BY time, position";
+const BY_ID: &str =
+    "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
+    actor, announced, before_tact, breach FROM contacts WHERE contact = $1 ORDER BY position LIMIT 1";
 const BREACHES: &str =
     "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts
@@ -117,7 +120,7 @@ const REFUSALS: &str = "SELECT branch, month, purpose, code, refused FROM refusa
 const PERMITS: &str = "SELECT branch, month, purpose, granted, refused FROM permit_counts
     WHERE month >= $1 AND month <= $2 ORDER BY branch, month, purpose";
 
-pub(crate) const SQL: &[&str] = &[OF_PATIENT, BREACHES, COUNTS, REFUSALS, PERMITS];
+pub(crate) const SQL: &[&str] = &[OF_PATIENT, BY_ID, BREACHES, COUNTS, REFUSALS, PERMITS];
 
 /// A patient's contacts by time. Those of a patient who was merged into this one are found under that patient.
 ///
@@ -125,6 +128,14 @@ pub(crate) const SQL: &[&str] = &[OF_PATIENT, BREACHES, COUNTS, REFUSALS, PERMIT
 /// Whatever keeps the database from it.
 pub async fn of_patient(db: &Db, patient: Uuid) -> Result<Vec<ContactRow>, DbError> {
     all!(db, OF_PATIENT, patient)
+}
+
+/// A contact by its id, in whose patient's stream it stands.
+///
+/// # Errors
+/// Whatever keeps the database from it.
+pub async fn by_id(db: &Db, contact: Uuid) -> Result<Option<ContactRow>, DbError> {
+    one!(db, BY_ID, contact)
 }
 
 /// A branch's breaches that happened from one moment until another (excluded), recorded behind the position `after`, at most `limit`.

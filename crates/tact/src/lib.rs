@@ -4,6 +4,7 @@ pub mod audit;
 pub mod client;
 pub mod demo;
 pub mod erasure_paper;
+pub mod evidence_cli;
 pub mod exit;
 pub mod history_cli;
 pub mod import;

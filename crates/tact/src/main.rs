@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{audit, demo, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
+use tact::{audit, demo, evidence_cli, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -70,6 +70,9 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Hand out a patient's history, and verify one without a server.
     #[command(subcommand)]
     History(history_cli::HistoryCommand),
+    /// Show by what right a contact was made.
+    #[command(subcommand)]
+    Evidence(evidence_cli::EvidenceCommand),
     /// Make, list and change the keys by which the network signs.
     #[command(subcommand)]
     Keys(keys_cli::KeysCommand),
@@ -139,6 +142,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Policy(command) = &cli.command {
         return Ok(policy_cli::run(command, &cli.given).await);
     }
+    if let Cmd::Evidence(command) = &cli.command {
+        return evidence_cli::run(command).await.map(|()| ExitCode::SUCCESS);
+    }
     if let Cmd::History(command) = &cli.command {
         return history_cli::run(command).await;
     }
@@ -179,7 +185,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Patient(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

