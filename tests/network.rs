@@ -156,6 +156,17 @@ impl Network {
         assert!(app.ledger.wait_for(head, Duration::from_secs(30)).await.unwrap(), "the notary has not signed up to {head}");
     }
 
+    /// Where it listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.running.url
+    }
+
+    /// The network's public keys, as anybody gets them.
+    pub(crate) async fn keys(&self) -> String {
+        let keys = self.running.app.ledger.keys().await.unwrap();
+        keys.iter().map(|(key, _)| format!("{key}\n")).collect()
+    }
+
     /// Sets the clock.
     pub(crate) fn set_clock(&self, to: &str) {
         self.clock.set(time(to));

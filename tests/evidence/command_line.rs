@@ -20,12 +20,12 @@ async fn a_history_is_handed_out_and_verified_with_nothing_but_the_binary() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (file, keys) = (path("history.jsonl"), path("network.keys"));
-    std::fs::write(&keys, network.text("/keys").await).unwrap();
+    std::fs::write(&keys, network.keys().await).unwrap();
     let patient = patient.to_string();
     let words = ["history", "export", "--patient", &patient, "--purpose", "complaint", "-o", &file];
     let export = async |more: &[&str]| {
         let mut command = command(&[&words[..], more].concat()).await;
-        command.env("TACT_URL", network.url()).env("TACT_TOKEN", network.token());
+        command.env("TACT_URL", network.url()).env("TACT_TOKEN", &network.manager);
         ended(command).await
     };
     let exported = export(&[]).await;

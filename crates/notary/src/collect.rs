@@ -28,9 +28,16 @@ pub(crate) struct StreamWith {
     places: Vec<Place>,
 }
 
+impl StreamWith {
+    /// How many of its events the checkpoint covers.
+    pub(crate) fn covered(&self) -> u64 {
+        self.places.len() as u64
+    }
+}
+
 /// What a history holds.
 pub(crate) struct Collected {
-    published: Published,
+    pub(crate) published: Published,
     successions: Vec<String>,
     consistency: Vec<Consistency>,
     /// The policies first, then the patient, then those who were merged into them.

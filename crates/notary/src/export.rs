@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tact_domain::disclosure::{ExportFormat, ExportPurpose, HistoryExported};
 use tact_domain::{Time, to_millis};
+use tact_dossier::Language;
 use tact_evidence::checkpoint::LogCheckpoint;
 use tact_evidence::file::{History, VERSION};
 use tact_evidence::note::Note;
@@ -20,6 +21,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::collect::collect;
+use crate::told::told;
 
 /// What is to be handed out, and on what ground.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -32,6 +34,10 @@ pub(crate) struct Export {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     format: Option<ExportFormat>,
+    /// The language of the form `html`: `en` or `ru`. English if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    language: Option<Language>,
     /// What is asked about begins here. Earlier events are handed out too: decisions rest on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<DateTime<Utc>>,
@@ -58,7 +64,7 @@ const MAX_KEPT: usize = 16;
     params(("patient" = Uuid, Path), ("Idempotency-Key" = String, Header)),
     request_body = Export,
     responses(
-        (status = 200, description = "The history: lines of JSON, as docs/EVIDENCE.md describes them", content_type = "application/x-ndjson", body = String),
+        (status = 200, description = "The history in the form that was asked for: lines of JSON as docs/EVIDENCE.md describes them, a FHIR R4 Bundle, or a page", content((String = "application/x-ndjson"), (String = "application/fhir+json"), (String = "text/html"))),
         (status = "4XX", description = "RFC 9457 problem")
     ),
 )]
@@ -102,11 +108,22 @@ pub(crate) async fn export(
         purpose: asked.purpose,
         made_by: concat!("tact ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let bytes = collected.write(history, person, &key).map_err(Problem::hidden)?;
+    let language = asked.language.unwrap_or(Language::English);
+    let (bytes, kind, ending) = match format {
+        ExportFormat::Tact => (collected.write(history, person, &key).map_err(Problem::hidden)?, NDJSON, "jsonl"),
+        ExportFormat::Fhir => {
+            let told = told(&app, &collected, patient, person.as_ref()).await?;
+            (told.fhir(&app, &history, language).to_string().into_bytes(), FHIR, "fhir.json")
+        }
+        ExportFormat::Html => {
+            let told = told(&app, &collected, patient, person.as_ref()).await?;
+            (told.page(&app, &history, language)?.into_bytes(), HTML, "html")
+        }
+    };
     let mut response = (StatusCode::OK, bytes).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"history-{patient}.jsonl\"")) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"history-{patient}.{ending}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     if let Ok(position) = HeaderValue::from_str(&noted.position.to_string()) {
@@ -114,6 +131,10 @@ pub(crate) async fn export(
     }
     Ok(response)
 }
+
+const NDJSON: &str = "application/x-ndjson";
+const FHIR: &str = "application/fhir+json";
+const HTML: &str = "text/html; charset=utf-8";
 
 fn made_at(app: &App) -> Time {
     to_millis(app.clock.now())

@@ -10,6 +10,7 @@ mod export;
 pub mod open;
 pub mod publish;
 pub mod role;
+mod told;
 
 use std::sync::Arc;
 

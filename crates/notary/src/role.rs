@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 use crate::publish::Publisher;
 
-/// How many events are added at once, at most.
-const BATCH: usize = 5000;
+/// How many events are added at once, at most: of many that come together, what they share of the map is written once.
+const BATCH: usize = 20_000;
 /// How long it waits for the next event.
 const WAIT: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,8 @@ use clap::{Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, Table};
 use serde_json::json;
 use tact_domain::Time;
-use tact_domain::disclosure::ExportPurpose;
+use tact_domain::disclosure::{ExportFormat, ExportPurpose};
+use tact_dossier::Language;
 use tact_evidence::trust::Trust;
 use tact_evidence::verify::{Grounds, Report, verify};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ pub enum HistoryCommand {
     #[command(after_help = "\
 Examples:
   TACT_TOKEN_FILE=token tact history export --patient 0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a11 --purpose complaint -o history.jsonl
+  tact history export --patient ID --purpose court --format html --language ru -o history.html
   tact history export --patient ID --purpose inspection --kept last-year.checkpoint -o history.jsonl
 
 It takes the token of a regulator or a network manager. That it was handed out is recorded, with the ground.")]
@@ -55,6 +57,12 @@ pub struct Export {
     /// Leave out what was recorded at or after this moment.
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Time>,
+    /// In which form: tact, which `tact history verify` checks; fhir, an R4 Bundle; html, a page that prints well.
+    #[arg(long, default_value = "tact")]
+    format: ExportFormat,
+    /// The language of the page: `en` or `ru`.
+    #[arg(long, default_value = "en")]
+    language: Language,
     /// With personal data, if the token and the ground allow it.
     #[arg(long)]
     personal: bool,
@@ -117,12 +125,12 @@ fn read_kept(files: &[PathBuf]) -> Result<Vec<String>, Usage> {
 async fn export(arguments: &Export) -> Result<()> {
     let client = arguments.server.client()?;
     let kept = read_kept(&arguments.kept)?;
-    let Export { patient, purpose, from, until, personal, output, .. } = arguments;
+    let Export { patient, purpose, format, language, from, until, personal, output, .. } = arguments;
     let to_file = output.as_os_str() != "-";
     if to_file && output.exists() {
         return Err(Usage(format!("{} is there already; name another file", output.display())).into());
     }
-    let mut body = json!({"purpose": purpose, "personal": personal, "kept": kept});
+    let mut body = json!({"purpose": purpose, "format": format, "language": language, "personal": personal, "kept": kept});
     for (name, time) in [("from", from), ("until", until)] {
         if let Some(time) = time {
             body[name] = json!(time);
@@ -135,8 +143,12 @@ async fn export(arguments: &Export) -> Result<()> {
         return std::io::stdout().write_all(&bytes).context("standard output cannot be written to");
     }
     write(output, &bytes).with_context(|| format!("{} cannot be written", output.display()))?;
-    eprintln!("The history is in {}. Whoever gets it verifies it with:", output.display());
-    println!("tact history verify {} --key KEY", output.display());
+    if *format == ExportFormat::Tact {
+        eprintln!("The history is in {}. Whoever gets it verifies it with:", output.display());
+        println!("tact history verify {} --key KEY", output.display());
+    } else {
+        eprintln!("The history is in {}. The form that can be verified is had without `--format`.", output.display());
+    }
     Ok(())
 }
 
