@@ -24,7 +24,7 @@ for (const [name, bundle] of Object.entries(bundles)) {
 "#;
 
 /// What the validator says of each Bundle, line by line.
-async fn errors(bundles: &Value) -> Vec<String> {
+pub(crate) async fn errors(bundles: &Value) -> Vec<String> {
     let validator = tact_testbed::fhir_validator().await.unwrap();
     let mut node = Command::new(validator.node);
     node.args(["-e", VALIDATOR]).env("NODE_PATH", validator.packages).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,6 +1,7 @@
 //! Histories as they are handed out and verified: what is true holds, and whatever is changed is found and named.
 
 mod command_line;
+mod forms;
 mod hostile;
 mod keeping;
 mod mutants;
