@@ -84,7 +84,8 @@ async fn gos_own_library_checks_notes_proofs_and_tiles() {
     assert!(said.len() > 100 && said.contains(&"the growth".to_owned()) && said.contains(&"the tiles".to_owned()));
 
     // And it finds what is wrong: so it was the proofs that convinced it, and not something else.
-    let broken: [(&str, fn(&mut Value)); 5] = [
+    type Change = fn(&mut Value);
+    let broken: [(&str, Change); 5] = [
         ("leaf", |input| input["Records"][7]["Proof"][0] = input["Records"][8]["Proof"][0].clone()),
         ("leaf", |input| input["Records"][3]["Leaf"] = input["Records"][4]["Leaf"].clone()),
         ("the growth", |input| drop(input["Growth"].as_array_mut().unwrap().pop())),

@@ -287,7 +287,7 @@ impl<R: BufRead> Reader<R> {
     ///
     /// # Errors
     /// [`FileError`], if it cannot be read or is no line of such a file.
-    pub fn next(&mut self) -> Result<Option<(Line<'_>, Sha256)>, FileError> {
+    pub fn next_line(&mut self) -> Result<Option<(Line<'_>, Sha256)>, FileError> {
         let before = self.sha.clone();
         self.buffer.clear();
         self.number += 1;

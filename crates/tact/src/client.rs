@@ -116,7 +116,8 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(bytes);
         }
-        Err(Reply { status, json: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }.ok().unwrap_err())
+        let refused = Reply { status, json: serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        refused.ok().map(|_| bytes)
     }
 
     /// Looks.

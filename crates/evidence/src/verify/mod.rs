@@ -77,7 +77,7 @@ struct Verification {
 /// [`FileError`] if it cannot be read, or is no history at all. What deviates in a history is in the report.
 pub fn verify<R: BufRead>(input: R, grounds: &Grounds) -> Result<Report, FileError> {
     let mut reader = Reader::new(input);
-    let header = match reader.next()? {
+    let header = match reader.next_line()? {
         Some((Line::History(header), _)) => header,
         Some(_) => unreachable!("the reader takes nothing else for a first line"),
         None => return Err(FileError::Malformed { line: 1, problem: "the file is empty".to_owned() }),
@@ -89,7 +89,7 @@ pub fn verify<R: BufRead>(input: R, grounds: &Grounds) -> Result<Report, FileErr
     }
     let mut verification = Verification::new(header, grounds);
     loop {
-        match reader.next() {
+        match reader.next_line() {
             Ok(Some((line, before))) => {
                 verification.line += 1;
                 verification.take(line, &sha2::Digest::finalize(before).into());
