@@ -161,6 +161,51 @@ async fn keys_follow_one_another_and_histories_hold_across_them() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_made_by_a_clock_ahead_signs_nothing_from_before_it_held() {
+    let (desk, book) = past(1, 20).await;
+    desk.notary().catch_up().await.unwrap();
+    let old = trusting(&desk).await;
+    let file = desk.app.signing_key_file.clone().unwrap();
+    // One machine is an hour ahead; another, which rotates the key once more, an hour behind.
+    for (secret, hours) in [(6, 1), (7, -1)] {
+        let now = desk.clock.now() + chrono::Duration::hours(hours);
+        keys::rotate(desk.app.ledger.db(), &file, NETWORK, &[secret; 32], now).await.unwrap();
+        book.write(u64::from(secret), 1, 5, book::start() + chrono::Duration::days(20 + i64::from(secret))).await;
+        desk.notary().catch_up().await.unwrap();
+        let history = desk.history(book::patient(0), json!({})).await;
+        assert_holds(&verified(&history, &old));
+        assert_holds(&verified(&history, &trusting(&desk).await));
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_goes_into_a_file_once_an_hour() {
+    let (desk, book) = past(1, 20).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kept/checkpoints.jsonl");
+    std::fs::create_dir(folder.path().join("kept")).unwrap();
+    let log = desk.app.transactor.log().clone();
+    let notary = |desk: &Desk| {
+        let publisher = tact_notary::publish::Publisher::new(log.clone(), Some(file.clone()));
+        let key = desk.app.signing_key_file.clone().unwrap();
+        tact_notary::role::Notary::new(log.clone(), desk.app.ledger.clone(), desk.clock.clone(), key, publisher)
+    };
+    let notary = notary(&desk);
+    for (seed, minutes) in [(1, 0), (2, 5), (3, 60), (4, 1)] {
+        desk.clock.set(desk.clock.now() + chrono::Duration::minutes(minutes));
+        book.write(seed, 1, 3, book::start() + chrono::Duration::days(20 + seed.cast_signed())).await;
+        notary.catch_up().await.unwrap();
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let kept: Vec<Published> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let numbers: Vec<u64> = kept.iter().map(|one| one.number).collect();
+    assert_eq!(numbers, [1, 3], "the first of each hour");
+    for one in kept {
+        assert_eq!(desk.app.ledger.checkpoint(one.number).await.unwrap(), Some(one));
+    }
+}
+
+#[tokio::test]
 async fn tiles_and_checkpoints_are_open_to_everybody_and_nothing_else_is() {
     let (desk, _) = past(3, 300).await;
     let (status, _) = desk.bytes("/checkpoint").await;

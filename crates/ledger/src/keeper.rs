@@ -53,6 +53,8 @@ struct Open {
 pub struct Keeper {
     ledger: Ledger,
     key: PrivateKey,
+    /// Since when the key holds: nothing is signed for a moment before that, whatever the clock says.
+    holds_from: Option<Time>,
     /// The notes of logs that take no more events, by their number.
     closed: BTreeMap<i64, String>,
     open: Vec<Open>,
@@ -77,7 +79,10 @@ impl Keeper {
             store::add_log(&mut tx, &row_of(1, &name, 0)).await?;
             tx.commit().await?;
         }
-        let mut keeper = Self { ledger: ledger.clone(), key, closed: BTreeMap::new(), open: Vec::new() };
+        let public = key.public();
+        let known = ledger.keys().await?.into_iter().find(|(known, _)| known.key == public);
+        let holds_from = known.and_then(|(known, _)| known.from);
+        let mut keeper = Self { ledger: ledger.clone(), key, holds_from, closed: BTreeMap::new(), open: Vec::new() };
         for row in store::logs(db).await? {
             let name = LogName::read(&row.origin).ok_or_else(|| KeeperError::Damaged(format!("{} names no log", row.origin)))?;
             if name.network != ledger.network() {
@@ -170,8 +175,8 @@ impl Keeper {
             root: root_of_texts(texts),
             number: before.as_ref().map_or(1, |row| row.number.cast_unsigned() + 1),
             previous: stated_before.as_ref().map_or(Hash::default(), NetworkCheckpoint::hash),
-            // A clock that was set back does not make a later statement an earlier one.
-            time: stated_before.as_ref().map_or(to_millis(now), |before| before.time.max(to_millis(now))),
+            // A clock that was set back does not make a later statement an earlier one, nor one of before the key held.
+            time: stated_before.as_ref().map(|before| before.time).max(self.holds_from).max(Some(to_millis(now))).unwrap_or(now),
         };
         let hour = |time: Time| time.duration_trunc(TimeDelta::hours(1)).unwrap_or(time);
         let hourly = store::last_hour(tx).await?.is_none_or(|last| hour(last) < hour(stated.time));

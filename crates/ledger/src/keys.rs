@@ -153,7 +153,9 @@ pub async fn rotate(db: &Db, file: &Path, network: &str, secret: &[u8; 32], now:
         let current = read(file, network)?;
         establish(db, file, &current, now).await?;
         let number = store::keys(db).await?.last().map_or(1, |row| row.number);
-        let from = to_millis(now);
+        // Later than everything that the old key has signed, whatever the clock says.
+        let signed = store::last_checkpoint(db).await?.map(|row| row.made_at + chrono::Duration::milliseconds(1));
+        let from = signed.max(Some(to_millis(now))).unwrap_or(now);
         let said = Succession { network: network.to_owned(), next: public_key.clone(), from }.to_string();
         let damaged =
             |error: tact_evidence::note::NoteError| KeyError::Damaged { file: file.to_owned(), problem: error.to_string() };

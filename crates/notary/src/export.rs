@@ -103,7 +103,7 @@ pub(crate) async fn export(
         patient,
         from,
         until,
-        made_at: made_at(&app),
+        made_at: made_at(&app).await?,
         made_for: caller.actor().to_string(),
         purpose: asked.purpose,
         made_by: concat!("tact ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -136,8 +136,11 @@ const NDJSON: &str = "application/x-ndjson";
 const FHIR: &str = "application/fhir+json";
 const HTML: &str = "text/html; charset=utf-8";
 
-fn made_at(app: &App) -> Time {
-    to_millis(app.clock.now())
+/// Now, or when the key began to hold, if this clock is behind the one by which it was made.
+async fn made_at(app: &App) -> Result<Time, Problem> {
+    let holds_from = app.ledger.keys().await.map_err(database)?.last().and_then(|(key, _)| key.from);
+    let now = to_millis(app.clock.now());
+    Ok(holds_from.map_or(now, |from| from.max(now)))
 }
 
 /// What is known of the person, if the caller may see it on this ground.

@@ -208,21 +208,23 @@ fn told(report: &Report) -> String {
     lines.extend(report.signed_by.as_ref().map(|key| format!("Signed by {key}.")));
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["Question", "Answer", "Looked at", "First deviation"]);
+    table.set_header(["Question", "Answer", "Looked at"]);
+    let mut deviations = Vec::new();
     for finding in &report.findings {
         let answer = match finding.holds {
             None => "not asked",
             Some(true) => "yes",
             Some(false) => "NO",
         };
-        let mut first = finding.first.as_ref().map(ToString::to_string).unwrap_or_default();
-        if finding.deviations > 1 {
-            first.push_str(&format!(" ({} deviations in all)", finding.deviations));
-        }
         let looked_at = if finding.looked_at == 0 { String::new() } else { finding.looked_at.to_string() };
-        table.add_row([finding.check.question(), answer, &looked_at, &first]);
+        table.add_row([finding.check.question(), answer, &looked_at]);
+        if let Some(first) = &finding.first {
+            let more = if finding.deviations > 1 { format!(" ({} in all)", finding.deviations) } else { String::new() };
+            deviations.push(format!("{} NO{more}\n  {first}", finding.check.question()));
+        }
     }
     lines.push(table.to_string());
+    lines.extend(deviations);
     for stream in &report.streams {
         let mut said = match (stream.events, stream.covered) {
             (0, 0) => format!("{}: there is no such stream in this network.", stream.stream),
