@@ -223,6 +223,22 @@ async fn a_swapped_policy_or_checkpoint_is_found() {
     assert!(found(&report).contains(&Check::Inclusion), "{:?}", found(&report));
 }
 
+#[tokio::test]
+async fn a_policy_that_was_dated_back_is_found() {
+    let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+    let book = Book::new(log.clone());
+    book.write(4, 1, 60, book::start()).await;
+    // Everything was decided by it already; the event says that it was published the day before.
+    let before = book::start() - chrono::Duration::days(1);
+    book.publish("1", policy::DEFAULT, before, before + chrono::Duration::hours(1)).await;
+    let desk = Desk::on(log).await;
+    desk.notary().catch_up().await.unwrap();
+    let report = verified(&desk.history(book::patient(0), json!({})).await, &trusting(&desk).await);
+    assert_eq!(found(&report), [Check::Policies]);
+    let first = report.finding(Check::Policies).first.as_ref().unwrap();
+    assert!(first.problem.contains("published later"), "{first}");
+}
+
 fn kept_note(line: &str) -> String {
     let value: Value = serde_json::from_str(line).unwrap();
     value["log"]["note"].as_str().unwrap().to_owned()

@@ -8,7 +8,7 @@ mod places;
 mod report;
 mod stream;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use tact_domain::control::Policies;
@@ -66,6 +66,8 @@ struct Verification {
     log_texts: Vec<String>,
     consistency: Vec<Consistency>,
     policies: Policies,
+    /// Where the publication of each policy stands, by its version: the log, and the leaf in it.
+    published_at: BTreeMap<String, (usize, u64)>,
     stream: Option<Stream>,
     /// Patients whose streams belong to the history: the one asked for, and those who were merged.
     wanted: BTreeSet<String>,
@@ -122,6 +124,7 @@ impl Verification {
             log_texts: Vec::new(),
             consistency: Vec::new(),
             policies: Policies::default(),
+            published_at: BTreeMap::new(),
             stream: None,
             wanted: BTreeSet::from(["policy".to_owned(), header.patient.to_string()]),
             header,

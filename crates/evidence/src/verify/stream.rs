@@ -8,7 +8,7 @@ use tact_domain::{Recorded, Unreadable};
 
 use super::{Check, Deviation, StreamFound, Verification};
 use crate::checkpoint::shard;
-use crate::file::{EventPart, StreamEnd, StreamPart};
+use crate::file::{EventPart, Place, StreamEnd, StreamPart};
 use crate::map::{End, key};
 use crate::tree::leaf_hash;
 
@@ -126,6 +126,10 @@ impl Stream {
         match read {
             Read::Policy(recorded) => {
                 of.report.looked(Check::Policies);
+                if let Some(place) = &part.place {
+                    // Of two with one version the first one counts, as it does for those who decide.
+                    of.published_at.entry(recorded.event.version.to_string()).or_insert((place.log, place.leaf));
+                }
                 if let Err(error) = of.policies.evolve(*recorded) {
                     self.deviate(Check::Policies, Some(number), error.to_string(), of);
                 }
@@ -135,7 +139,7 @@ impl Stream {
                     let problem = "it was recorded when the history was to have ended already";
                     self.deviate(Check::File, Some(number), problem, of);
                 }
-                self.decide_again(&recorded, of);
+                self.decide_again(&recorded, part.place.as_ref(), of);
                 if let Event::Absorbed(e) = &recorded.event {
                     let merged = e.from.to_string();
                     if of.report.streams.iter().all(|found| found.stream != merged) && merged != self.begins.stream {
@@ -183,7 +187,7 @@ impl Stream {
         self.last_place = Some((place.log, place.leaf));
     }
 
-    fn decide_again(&self, recorded: &Recorded, of: &mut Verification) {
+    fn decide_again(&self, recorded: &Recorded, place: Option<&Place>, of: &mut Verification) {
         let Some(asked) = asked(&recorded.event) else { return };
         let number = Some(self.events);
         let now = recorded.envelope.recorded_at;
@@ -193,6 +197,15 @@ impl Stream {
             Ok(published) => published.policy.clone(),
             Err(problem) => return self.deviate(Check::Policies, number, problem, of),
         };
+        // A policy that was dated back afterwards was in force by its own word only.
+        if let (Some(place), Some((log, leaf))) = (place, of.published_at.get(asked.policy.as_str()))
+            && place.log == *log
+            && place.leaf < *leaf
+        {
+            let problem =
+                format!("it was made by policy `{}`, which stands behind it in the log: it was published later", asked.policy);
+            self.deviate(Check::Policies, number, problem, of);
+        }
         if !self.known {
             let problem = "it cannot be made again: an event before it could not be read";
             return self.deviate(Check::Decisions, number, problem, of);
