@@ -274,6 +274,28 @@ pub async fn delete<R: Record>(tx: &mut Tx, by: &'static str, keys: &[Uuid]) -> 
     Ok(())
 }
 
+/// Reads the rows whose column `by` is one of `keys`, whatever their type: all at once on PostgreSQL, some at a time on SQLite.
+macro_rules! read_by {
+    ($row:ty, $db:expr, $by:expr, $keys:expr) => {{
+        let (db, by, keys) = ($db, $by, $keys);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(match db {
+            Db::Pg(pool) => sqlx::query_as(AssertSqlSafe(pg_read_sql::<$row>(by))).bind(keys).fetch_all(pool).await?,
+            Db::Sqlite(pool) => {
+                let mut found = Vec::new();
+                let mut connection = pool.acquire().await?;
+                for chunk in keys.chunks(SQLITE_ROWS) {
+                    let query = sqlx::query_as(AssertSqlSafe(sqlite_read_sql::<$row>(by)));
+                    found.extend(padded(chunk).fold(query, |query, key| query.bind(key)).fetch_all(&mut *connection).await?);
+                }
+                found
+            }
+        })
+    }};
+}
+
 /// Reads the rows whose column `by` (of type [`Kind::Uuid`]) is one of `keys`, in no particular order.
 ///
 /// # Errors
@@ -282,21 +304,7 @@ pub async fn read<R>(db: &Db, by: &'static str, keys: &[Uuid]) -> Result<Vec<R>,
 where
     R: Record + Send + Unpin + for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow>,
 {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(match db {
-        Db::Pg(pool) => sqlx::query_as(AssertSqlSafe(pg_read_sql::<R>(by))).bind(keys).fetch_all(pool).await?,
-        Db::Sqlite(pool) => {
-            let mut found = Vec::new();
-            let mut connection = pool.acquire().await?;
-            for chunk in keys.chunks(SQLITE_ROWS) {
-                let query = sqlx::query_as(AssertSqlSafe(sqlite_read_sql::<R>(by)));
-                found.extend(padded(chunk).fold(query, |query, key| query.bind(key)).fetch_all(&mut *connection).await?);
-            }
-            found
-        }
-    })
+    read_by!(R, db, by, keys)
 }
 
 /// [`read`] by a column of type [`Kind::Bytes`].
@@ -307,21 +315,7 @@ pub async fn read_by_bytes<R>(db: &Db, by: &'static str, keys: &[Vec<u8>]) -> Re
 where
     R: Record + Send + Unpin + for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow>,
 {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(match db {
-        Db::Pg(pool) => sqlx::query_as(AssertSqlSafe(pg_read_sql::<R>(by))).bind(keys).fetch_all(pool).await?,
-        Db::Sqlite(pool) => {
-            let mut found = Vec::new();
-            let mut connection = pool.acquire().await?;
-            for chunk in keys.chunks(SQLITE_ROWS) {
-                let query = sqlx::query_as(AssertSqlSafe(sqlite_read_sql::<R>(by)));
-                found.extend(padded(chunk).fold(query, |query, key| query.bind(key)).fetch_all(&mut *connection).await?);
-            }
-            found
-        }
-    })
+    read_by!(R, db, by, keys)
 }
 
 /// Reads a whole table in the order of all its columns: the same rows come out the same, whatever the engine and its history.
