@@ -96,6 +96,12 @@ pub(super) fn address(url: &str, token: &str) -> Result<String> {
     writeln!(out, "  curl -H \"Authorization: Bearer $T\" '{url}/v1/branches/north/worklist?callable=true&limit=3'")?;
     writeln!(out, "  curl -H \"Authorization: Bearer $T\" '{url}/v1/figures?from=2026-05&until=2026-07'")?;
     writeln!(out, "  curl -H \"Authorization: Bearer $T\" -G --data-urlencode 'text=Соколов' '{url}/v1/patients'")?;
+    writeln!(
+        out,
+        "  export TACT_TOKEN=$T TACT_URL={url} ID=...   # a patient's, from the answer before\n  tact audit --part wishes"
+    )?;
+    writeln!(out, "  tact history export --patient $ID --purpose complaint -o history.jsonl")?;
+    writeln!(out, "  curl {url}/keys > network.keys && tact history verify history.jsonl --key network.keys")?;
     Ok(out)
 }
 
