@@ -82,6 +82,8 @@ async fn of_two_who_sign_one_wins_and_the_other_goes_on_behind() {
         assert!(matches!(second.add(&events[..50], book::start()).await.unwrap(), Step::Moved), "{}", engine.name);
         let mut second = Keeper::open(&other, key()).await.unwrap();
         assert_eq!(second.position(), events[99].position);
+        // A reader who is behind adds nothing twice, not even beside something new.
+        assert!(matches!(second.add(&events[90..110], book::start()).await.unwrap(), Step::Moved), "{}", engine.name);
         assert!(matches!(second.add(&events[100..], book::start()).await.unwrap(), Step::Signed(_)));
         assert!(matches!(first.add(&events[100..], book::start()).await.unwrap(), Step::Moved), "{}", engine.name);
         // Each checkpoint carries the hash of the one before it.

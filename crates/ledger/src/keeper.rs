@@ -119,12 +119,16 @@ impl Keeper {
         Position::from_stored(positions.min().unwrap_or(0))
     }
 
-    /// Adds events, which follow on [`Keeper::position`] without a gap, and signs what the trees have come to.
+    /// Adds events, which follow on [`Keeper::position`] without a gap, and signs what the trees have come to. Events that are in the trees
+    /// already come from a reader who is behind: nothing is added twice.
     ///
     /// # Errors
     /// [`KeeperError`]; this keeper is then of no more use.
     pub async fn add(&mut self, events: &[Stored], now: Time) -> Result<Step, KeeperError> {
         let Some(last) = events.last() else { return Err(KeeperError::Damaged("nothing to add".to_owned())) };
+        if events[0].position <= self.position() {
+            return Ok(Step::Moved);
+        }
         let position = last.position.to_stored().cast_signed();
         let mut changes = Vec::new();
         for log in &mut self.open {

@@ -138,15 +138,6 @@ impl Ledger {
         store::checkpoint(&self.db, number.cast_signed()).await?.map(Published::of).transpose()
     }
 
-    /// The first checkpoint of each hour before a number, the newest first: those that are kept for good.
-    ///
-    /// # Errors
-    /// Whatever keeps the database from it.
-    pub async fn hourly(&self, before: u64, limit: u32) -> Result<Vec<Published>, DbError> {
-        let before = i64::try_from(before).unwrap_or(i64::MAX);
-        store::hourly(&self.db, before, limit).await?.into_iter().map(Published::of).collect()
-    }
-
     /// The hashes of a tile, as many as the log has by now, or of one that is full.
     ///
     /// # Errors

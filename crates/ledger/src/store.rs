@@ -86,8 +86,6 @@ const RUN_OF: &str = "SELECT leaf, position FROM runs WHERE log = $1 AND positio
 const TILE: &str = "SELECT hashes FROM tiles WHERE log = $1 AND level = $2 AND number = $3";
 const LAST: &str = "SELECT number, made_at, hourly, note, logs FROM checkpoints ORDER BY number DESC LIMIT 1";
 const BY_NUMBER: &str = "SELECT number, made_at, hourly, note, logs FROM checkpoints WHERE number = $1";
-const HOURLY: &str =
-    "SELECT number, made_at, hourly, note, logs FROM checkpoints WHERE hourly AND number < $1 ORDER BY number DESC LIMIT $2";
 const LAST_HOUR: &str = "SELECT made_at FROM checkpoints WHERE hourly ORDER BY number DESC LIMIT 1";
 const ADD: &str = "INSERT INTO checkpoints (number, made_at, hourly, note, logs) VALUES ($1, $2, $3, $4, $5)";
 const THIN: &str = "DELETE FROM checkpoints WHERE NOT hourly AND number < $1";
@@ -97,10 +95,8 @@ const ADD_KEY: &str =
 const END_KEY: &str = "UPDATE keys SET valid_until = $2 WHERE number = $1 AND valid_until IS NULL";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
-pub const SQL: &[&str] = &[
-    LOGS, ADD_LOG, MOVE_LOG, CLOSE_LOG, ADD_RUN, RUN_OF, TILE, LAST, BY_NUMBER, HOURLY, LAST_HOUR, ADD, THIN, KEYS, ADD_KEY,
-    END_KEY,
-];
+pub const SQL: &[&str] =
+    &[LOGS, ADD_LOG, MOVE_LOG, CLOSE_LOG, ADD_RUN, RUN_OF, TILE, LAST, BY_NUMBER, LAST_HOUR, ADD, THIN, KEYS, ADD_KEY, END_KEY];
 
 /// The texts that are made for the tables, for the same test.
 pub fn statements(db: &Db) -> Vec<String> {
@@ -195,11 +191,6 @@ pub(crate) async fn last_checkpoint_in(tx: &mut Tx) -> Result<Option<CheckpointR
 
 pub(crate) async fn checkpoint(db: &Db, number: i64) -> Result<Option<CheckpointRow>, DbError> {
     one!(db, BY_NUMBER, number)
-}
-
-/// Checkpoints that are kept for good, the newest before a number first.
-pub(crate) async fn hourly(db: &Db, before: i64, limit: u32) -> Result<Vec<CheckpointRow>, DbError> {
-    all!(db, HOURLY, before, i64::from(limit))
 }
 
 pub(crate) async fn last_hour(tx: &mut Tx) -> Result<Option<Time>, DbError> {

@@ -30,6 +30,14 @@ pub struct Notary {
     every: Duration,
 }
 
+/// Why following has come to an end without anything going wrong.
+enum Ended {
+    /// It was told to stop.
+    Told,
+    /// Somebody else has signed: what is known of the ledger is to be read again.
+    Moved,
+}
+
 /// Why it stopped for a while, or for good.
 #[derive(Debug, thiserror::Error)]
 pub enum NotaryError {
@@ -92,7 +100,8 @@ impl Notary {
         let mut troubled = false;
         loop {
             match self.follow(&mut stop, &mut troubled).await {
-                Ok(()) => return Ok(()),
+                Ok(Ended::Told) => return Ok(()),
+                Ok(Ended::Moved) => tracing::info!("another notary has signed; reading again"),
                 Err(error) if error.is_passing() => {
                     if !troubled {
                         tracing::warn!(%error, "the notary waits and tries again");
@@ -142,7 +151,7 @@ impl Notary {
         Ok(keeper)
     }
 
-    async fn follow(&self, stop: &mut watch::Receiver<bool>, troubled: &mut bool) -> Result<(), NotaryError> {
+    async fn follow(&self, stop: &mut watch::Receiver<bool>, troubled: &mut bool) -> Result<Ended, NotaryError> {
         let head = self.log.head().await?;
         let mut keeper = self.keeper(head).await?;
         let mut keys_known = self.ledger.keys().await?.len();
@@ -150,7 +159,7 @@ impl Notary {
         loop {
             let batch = tokio::select! {
                 batch = follow.next(BATCH, WAIT) => batch?,
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Told),
             };
             if batch.events.is_empty() {
                 continue;
@@ -164,10 +173,7 @@ impl Notary {
             let begun = tokio::time::Instant::now();
             match keeper.add(&batch.events, self.clock.now()).await? {
                 Step::Signed(published) => self.publisher.publish(&published).await,
-                Step::Moved => {
-                    tracing::info!("another notary has signed; reading again");
-                    return Box::pin(self.follow(stop, troubled)).await;
-                }
+                Step::Moved => return Ok(Ended::Moved),
             }
             if std::mem::take(troubled) {
                 tracing::info!("the notary goes on");
@@ -176,7 +182,7 @@ impl Notary {
             if batch.events.len() < BATCH {
                 tokio::select! {
                     () = tokio::time::sleep_until(begun + self.every) => {}
-                    _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                    _ = stop.wait_for(|stop| *stop) => return Ok(Ended::Told),
                 }
             }
         }
