@@ -143,6 +143,9 @@ async fn keys_follow_one_another_and_histories_hold_across_them() {
     desk.clock.set(desk.clock.now() + chrono::Duration::hours(1));
     let next = keys::rotate(ledger.db(), &file, NETWORK, &[6; 32], desk.clock.now()).await.unwrap();
     assert_ne!(std::fs::read_to_string(&file).unwrap(), secret);
+    // Nothing has been signed with it yet, and a page does not say so.
+    let page = String::from_utf8(desk.history(book::patient(0), json!({"format": "html"})).await).unwrap();
+    assert!(page.contains(&old.trust.0[0].key.id().to_string()) && !page.contains(&next.id().to_string()));
     desk.clock.set(desk.clock.now() + chrono::Duration::hours(1));
     book.write(9, 2, 20, book::start() + chrono::Duration::days(30)).await;
     desk.notary().catch_up().await.unwrap();

@@ -27,10 +27,6 @@ pub fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The paths of the routes, for the list of those that take no token.
-pub const PATHS: &[&str] =
-    &["/checkpoint", "/checkpoint/{number}", "/keys", "/log/{epoch}/{shards}/checkpoint", "/log/{epoch}/{shards}/tile/{*tile}"];
-
 const TEXT: &str = "text/plain; charset=utf-8";
 
 fn with(kind: &'static str, lasting: bool, body: impl IntoResponse) -> Response {

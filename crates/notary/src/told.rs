@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tact_domain::Recorded;
-use tact_domain::envelope::Recorded as Envelope;
-use tact_domain::patient::Event;
 use tact_dossier::{Language, Material, Proof};
 use tact_evidence::file::History;
-use tact_ledger::keys;
+use tact_evidence::note::Note;
 use tact_service::app::database;
 use tact_service::{App, Problem};
 use uuid::Uuid;
@@ -25,7 +23,7 @@ pub(crate) struct Told {
 
 fn read(stream: &StreamWith) -> Result<Vec<Recorded>, Problem> {
     let read = |(stored, number): (&tact_event_log::Stored, u64)| {
-        Envelope::<Event>::read(&stored.bytes).map_err(|error| {
+        Recorded::read(&stored.bytes).map_err(|error| {
             let problem = format!(
                 "event {number} of {} cannot be told by this version of Tact: {error}; the form `tact` holds it all the same",
                 stream.name
@@ -63,8 +61,9 @@ pub(crate) async fn told(
         fields.iter().filter_map(told).collect()
     });
     let stated = collected.published.stated().map_err(database)?;
-    let keys = keys::list(app.ledger.db()).await.map_err(database)?;
-    let key = keys.last().map(|(key, _)| key.key.id().to_string()).unwrap_or_default();
+    // The one that signed this checkpoint: another may have followed it since.
+    let note = Note::parse(&collected.published.network).map_err(Problem::hidden)?;
+    let key = note.signers().next().map(ToString::to_string).unwrap_or_default();
     let proof = Proof {
         checkpoint: stated.number,
         made_at: stated.time,
