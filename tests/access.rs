@@ -80,6 +80,9 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/patients/{patient}/consents", WITNESSES, Open),
     ("POST",  "/v1/patients/{patient}/consent-withdrawals", DESK, Open),
     ("POST",  "/v1/patients/{patient}/preferences", DESK, Open),
+    ("POST",  "/v1/numbers/stops", DESK, Open),
+    ("GET",   "/v1/numbers/stops", DESK, Named),
+    ("POST",  "/v1/numbers/stops/{stop}/answer", DESK, Open),
     // appointment
     ("POST",  "/v1/patients/{patient}/appointments", DESK, Named),
     ("GET",   "/v1/patients/{patient}/appointments", WITNESSES, Open),
@@ -170,12 +173,14 @@ impl Known {
             .replace("{referral}", &self.referral.to_string())
             .replace("{contact}", &self.contact.0.to_string())
             .replace("{clinician}", CLINICIAN)
+            .replace("{stop}", CLINICIAN)
             .replace("{branch}", "north")
             .replace("{code}", "north")
             .replace("{version}", "default");
         assert!(!path.contains('{'), "{path}: this test does not know what to put there");
         let query = match (method, route) {
             ("GET", "/v1/patients/{patient}/permits/preview") => "?purpose=callback&channel=phone&branch=north",
+            ("GET", "/v1/numbers/stops") => "?branch=north",
             ("GET", "/v1/quotas") => "?branch=north&purpose=callback",
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",
             ("GET", "/v1/patients") => "?text=nobody",
@@ -210,6 +215,8 @@ impl Known {
             ("POST", "cancellation") => json!({"by": "patient"}),
             ("POST", "patients") => json!({"home_branch": "north"}),
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
+            ("POST", "stops") => json!({"phone": "+7 900 000-00-09", "channel": "sms"}),
+            ("POST", "answer") => json!({"patients": [self.patient]}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
             ("POST", "history-exports") => json!({"purpose": "inspection"}),
             ("POST", "erasure") => json!({"reason": "patient_request"}),

@@ -15,6 +15,7 @@ mod faults;
 mod fhir;
 mod golden;
 mod network;
+mod numbers;
 mod openapi;
 mod personal;
 mod privacy;

@@ -24,6 +24,7 @@ use tact_service::app::serve;
 use tact_service::clock::Clock;
 use tact_service::control::Control;
 use tact_service::ids::IdKey;
+use tact_service::number::Numbers;
 use tact_service::transact::{Command, Transactor};
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -85,11 +86,14 @@ impl Desk {
             revoked_at: None,
         };
         assert!(personal.add_token(&entry, &token_hash(&token)).await.unwrap());
+        let keys = IdKey::new(&[7; 32]);
+        let numbers = Numbers::new(log.clone(), NETWORK, clock.clone(), keys.clone(), Arc::new(personal.clone()));
         let app = App {
+            numbers,
             network: NETWORK.into(),
             operator: tact_service::app::Operator::default(),
             clock: clock.clone(),
-            keys: IdKey::new(&[7; 32]),
+            keys,
             transactor: Transactor::new(log, NETWORK, clock.clone(), 100),
             control,
             access: Access::new(personal.clone()),

@@ -9,6 +9,7 @@ use std::path::Path;
 use tact_domain::control::{DirectoryEvent, PolicyPublished};
 use tact_domain::disclosure::AccessEvent;
 use tact_domain::envelope::{Hash, Payload, hash};
+use tact_domain::number::NumberEvent;
 use tact_domain::patient::{Event, State, evolve};
 use tact_domain::{Code, Recorded};
 
@@ -84,6 +85,10 @@ fn events_outside_patients_streams_are_read_and_written_as_ever() {
     let (_, covered) = check::<AccessEvent>("access", "access");
     for kind in AccessEvent::KINDS {
         assert!(covered.contains(&((*kind).to_owned(), 1)), "no file in tests/golden/access shows {kind}");
+    }
+    let (_, covered) = check::<NumberEvent>("number", "n-5f0c1e00-0000-8000-8000-000000000900");
+    for kind in NumberEvent::KINDS {
+        assert!(covered.contains(&((*kind).to_owned(), 1)), "no file in tests/golden/number shows {kind}");
     }
 }
 

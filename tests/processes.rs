@@ -320,6 +320,7 @@ impl Cluster {
             checkpoint_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
+            default_region: "RU".to_owned(),
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             now: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tact_domain::patient::{self, Ask, Decision, Event, State};
+use tact_domain::patient::{self, Ask, Decision, Event, OnNumber, State};
 use tact_domain::zone::Zone;
 use tact_domain::{Code, Recorded};
 use tact_scenario::{Story, open_scenario, play, run_file};
@@ -99,6 +99,7 @@ fn every_decision_is_made_again_from_what_it_recorded() {
                     branch: e.branch.clone(),
                     about: e.about,
                     reason: e.reason,
+                    number: e.basis.reservation.map_or(OnNumber::NotAsked, OnNumber::Reserved),
                 };
                 (ask, &e.zone, e.rules)
             }
@@ -110,6 +111,7 @@ fn every_decision_is_made_again_from_what_it_recorded() {
                     branch: e.branch.clone(),
                     about: e.asked_about,
                     reason: None,
+                    number: OnNumber::of(&e.reasons),
                 };
                 (ask, &e.zone, e.rules)
             }

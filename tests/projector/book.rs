@@ -9,7 +9,7 @@ use tact_domain::control::{BranchListed, DirectoryEvent, PolicyPublished};
 use tact_domain::envelope::{Hash, Payload, hash};
 use tact_domain::patient::events::*;
 use tact_domain::patient::state::{AppointmentStatus, Fate, Standing};
-use tact_domain::patient::{Ask, Decision, Event, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, Event, OnNumber, State, decide, evolve};
 use tact_domain::policy::{self, Policy};
 use tact_domain::*;
 use tact_event_log::{Append, EventLog, Freshness, NewEvent, Position, StreamId};
@@ -249,7 +249,7 @@ fn act(state: &State, policy: &Policy, dice: &mut Dice, now: Time, number: u64, 
             }
         }
         40..60 => {
-            let ask = Ask { permit: dice.id(), purpose, channel, branch: here, about: None, reason: Some(dice.id()) };
+            let ask = Ask { permit: dice.id(), purpose, channel, branch: here, about: None, reason: Some(dice.id()), number: OnNumber::NotAsked };
             let zone = Zone::new(state.zone().unwrap_or(chrono_tz::UTC));
             let now = now.max(state.last_recorded_at.unwrap_or(now));
             match decide(state, policy, &ask, now, &zone) {

@@ -54,6 +54,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         checkpoint_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
+        default_region: "RU".to_owned(),
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         now: None,

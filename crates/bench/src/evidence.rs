@@ -11,7 +11,7 @@ use tact_domain::control::{Policies, PolicyPublished};
 use tact_domain::disclosure::ExportPurpose;
 use tact_domain::envelope::{Hash, Payload, hash};
 use tact_domain::patient::events::{ConsentGranted, Event, Evidence, Made, Registered};
-use tact_domain::patient::{Ask, Decision, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, OnNumber, State, decide, evolve};
 use tact_domain::{Actor, Channel, Direction, Envelope, Outcome, Recorded, Time, Zone, policy};
 use tact_event_log::{EventLog, MemoryLog, NewEvent, Position, SqliteLog, Stored, StreamId};
 use tact_evidence::file::{EventPart, History, Line, SignedNote, StreamPart, VERSION, Writer};
@@ -134,6 +134,7 @@ impl Stories {
                             branch: branch.clone(),
                             about: None,
                             reason: None,
+                            number: OnNumber::NotAsked,
                         };
                         match decide(&state, &policy, &ask, now, &Zone::new(chrono_tz::Europe::Moscow)) {
                             Decision::Permitted(e) => {

@@ -47,6 +47,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         checkpoint_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
+        default_region: "RU".to_owned(),
         wait: std::time::Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         now: None,

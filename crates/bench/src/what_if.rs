@@ -12,7 +12,7 @@ use tact::simulate::{Wanted, simulate};
 use tact_domain::control::PolicyPublished;
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::events::*;
-use tact_domain::patient::{Ask, Decision, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, OnNumber, State, decide, evolve};
 use tact_domain::policy::{self, Policy};
 use tact_domain::{Actor, AppointmentKind, Channel, Direction, Envelope, Outcome, Purpose, Recorded, Time, Zone};
 use tact_event_log::{Append, EventLog, NewEvent, Position, SqliteLog, SqliteReadLog, StreamId};
@@ -244,7 +244,7 @@ impl Scene {
             }),
             Self::Ask(purpose, channel) => {
                 let (purpose, channel) = (purpose.clone(), *channel);
-                let ask = Ask { permit: id(3), purpose, channel, branch: branch(), about: None, reason: None };
+                let ask = Ask { permit: id(3), purpose, channel, branch: branch(), about: None, reason: None, number: OnNumber::NotAsked };
                 match decide(state, policy, &ask, time, &Zone::new(chrono_tz::Europe::Moscow)) {
                     Decision::Permitted(e) => Event::Permitted(e),
                     Decision::Refused(e) => Event::Refused(e),

@@ -8,7 +8,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use tact_domain::control::{BranchListed, DirectoryEvent, PolicyPublished};
 use tact_domain::patient::events::{ConsentGranted, Event, Evidence, Made, Registered};
-use tact_domain::patient::{Ask, Decision, decide};
+use tact_domain::patient::{Ask, Decision, OnNumber, decide};
 use tact_domain::{Actor, Channel, Direction, Outcome, Time, policy};
 use tact_event_log::{EventLog, Freshness, MemoryLog, Position, StreamId};
 use tact_service::clock::Clock;
@@ -136,6 +136,7 @@ pub(crate) async fn step(transactor: &Transactor, control: &Control, patients: &
         branch: "north".parse()?,
         about: None,
         reason: None,
+        number: OnNumber::NotAsked,
     };
     transactor
         .transact(patients[at], &command(at, number), |state, moment| {

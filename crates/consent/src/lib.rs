@@ -1,10 +1,13 @@
-//! The consent service: consents, withdrawals, and how the patient wishes to be reached.
+//! The consent service: consents, withdrawals, how the patient wishes to be reached, and whose a stop was that came from a shared number.
 //!
 //! One file per endpoint. None of them decides anything: they read the request, call the transact loop, and say what came of it.
 
 mod consents;
+mod open_stops;
 mod overview;
 mod preferences;
+mod stop_answers;
+mod stops;
 mod withdrawals;
 
 use std::sync::Arc;
@@ -19,4 +22,6 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consents::grant, overview::overview))
         .routes(routes!(withdrawals::withdraw))
         .routes(routes!(preferences::set))
+        .routes(routes!(stops::stop, open_stops::open))
+        .routes(routes!(stop_answers::answer))
 }

@@ -11,6 +11,7 @@ mod preview;
 mod quotas;
 mod release;
 mod requests;
+mod sharing;
 mod start;
 mod worklist;
 

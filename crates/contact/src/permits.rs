@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smol_str::SmolStr;
-use tact_domain::patient::Ask;
+use tact_domain::patient::{Ask, OnNumber};
 use tact_domain::patient::decide::Reason;
 use tact_domain::patient::events::{Event, Permitted, Refused};
 use tact_domain::{Branch, Channel, Purpose};
@@ -34,6 +34,10 @@ pub(crate) struct AskFor {
     /// Why, in words; demanded for emergencies. At most 2,000 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// A permit of another patient who has the same number, if one contact is to be made for both: the same purpose and channel, about the
+    /// same day, and nobody has begun it. It does not stand in the way then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    with: Option<Uuid>,
 }
 
 /// The answer: `permitted` or `refused`.
@@ -99,9 +103,10 @@ pub(crate) async fn ask(
         branch: body.branch.clone(),
         about: body.about,
         reason,
+        number: OnNumber::NotAsked,
     };
     let command = write.command(patient, None, Some(&body.branch));
-    let done = tact_service::permit::ask(&app.transactor, &app.control, patient, &command, &ask).await?;
+    let done = tact_service::permit::ask(&app.transactor, &app.control, &app.numbers, patient, &command, &ask, body.with).await?;
     let receipt = Some(Receipt::from(&done));
     let answer = match done.recorded.event {
         Event::Permitted(permitted) => Answered::yes(permitted, receipt)?,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
-use tact_domain::patient::{Ask, Decision, decide};
+use tact_domain::patient::{Ask, Decision, OnNumber};
 use tact_domain::{Branch, Channel, Purpose};
 use tact_service::control::in_force;
+use tact_service::permit::would_be;
 use tact_service::transact::Failure;
 use tact_service::{App, Caller, Path, Permission, Problem, Query};
 use utoipa::IntoParams;
@@ -64,8 +65,11 @@ pub(crate) async fn preview(
         branch: query.branch,
         about: query.about,
         reason: None,
+        number: OnNumber::NotAsked,
     };
-    let mut answer = match decide(&known.state, policy, &ask, now, &app.control.zone(&known.state)) {
+    let sight = app.numbers.look(&app.transactor, patient, known.position).await?;
+    let zone = || app.control.zone(&known.state);
+    let mut answer = match would_be(&sight, &known.state, policy, &ask, now, zone) {
         Decision::Permitted(permitted) => Answered::yes(permitted, None)?,
         Decision::Refused(refused) => Answered::no(refused, None, &caller),
     };

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
-use tact_domain::patient::agenda::suggest;
+use tact_domain::patient::agenda::suggested;
 use tact_domain::patient::decide::Reason;
 use tact_domain::policy::Policy;
 use tact_domain::{Branch, Channel, Purpose};
@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::permits::shown_to;
+use crate::sharing::Sharing;
 
 /// How many rows are looked through at once.
 const ROWS: u32 = 200;
@@ -99,6 +100,10 @@ pub(crate) struct Entry {
     /// If not: the next time at which asking makes sense, where one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<DateTime<Utc>>,
+    /// Patients of branches in the caller's scope who have the same number and are owed the same about the same day: one contact will do. Ask
+    /// for their permits with this one's as `with`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    together: Vec<Uuid>,
 }
 
 /// The id of a patient in another system.
@@ -203,14 +208,16 @@ async fn looked_up(
     for patient in patients::many(&app.read.db(), &ids).await.map_err(database)? {
         states.insert(patient.patient, patient.state().map_err(database)?);
     }
+    let sharing = Sharing::of(app, &ids, &mut states).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         // A row without its patient is one that a rebuild has just replaced: the next look shows it.
         let Some(state) = states.get(&row.patient) else { continue };
         let purpose: Purpose = row.purpose.parse().map_err(Problem::hidden)?;
         let branch: Branch = row.branch.parse().map_err(Problem::hidden)?;
-        let suggested = suggest(state, policy, &purpose, row.about, &branch, now, &app.control.zone(state));
-        let (channel, decision) = suggested.map_or((None, None), |(channel, decision)| (Some(channel), Some(decision)));
+        let ask = suggested(state, policy, &purpose, row.about, &branch);
+        let decision = ask.as_ref().map(|ask| sharing.decision(app, &states, row.patient, policy, ask, now));
+        let channel = ask.map(|ask| ask.channel);
         let (reasons, next) = match decision {
             Some(tact_domain::patient::Decision::Refused(refused)) => (refused.reasons, refused.next),
             _ => (Vec::new(), None),
@@ -233,6 +240,7 @@ async fn looked_up(
             callable: channel.is_some() && reasons.is_empty(),
             reasons,
             next,
+            together: sharing.together(app, &states, caller, policy, &row, now),
         };
         found.push((row, entry));
     }

@@ -8,6 +8,7 @@
 pub mod control;
 pub mod disclosure;
 pub mod envelope;
+pub mod number;
 pub mod patient;
 pub mod policy;
 pub mod toml_text;

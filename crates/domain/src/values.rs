@@ -273,6 +273,8 @@ words! {
         OverallLimitReached = "overall_limit_reached",
         /// Someone already holds a live permit for this purpose and occasion.
         PermitOutstanding = "permit_outstanding",
+        /// The patient's number has been rung enough, is being rung, or has asked for quiet, and the patient is not the only one who has it.
+        NumberBusy = "number_busy",
     }
 }
 

@@ -54,6 +54,8 @@ pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub enum StreamId {
     /// The one stream of a patient, shared by every branch of the network.
     Patient(Uuid),
+    /// A telephone number's, by its keyed fingerprint: where those who want to ring it queue up.
+    Number(Uuid),
     /// The network's published policies.
     Policy,
     /// The network's directory: branches, providers, clinicians who have left.
@@ -62,15 +64,24 @@ pub enum StreamId {
     Access,
 }
 
+/// What a number's stream is called by, before its fingerprint: no UUID begins so.
+const NUMBER: &str = "n-";
+
 impl StreamId {
     /// The literal subject of this stream below a network's name:
-    /// `<network>.evt.<shard>.<patient>`, or `<network>.evt.net.policy`, `<network>.evt.net.directory` and `<network>.evt.net.access`.
+    /// `<network>.evt.<shard>.<patient>`, `<network>.evt.<shard>.n-<fingerprint>`, or `<network>.evt.net.policy`,
+    /// `<network>.evt.net.directory` and `<network>.evt.net.access`.
     pub fn subject(&self, network: &str) -> String {
         match self {
             Self::Patient(patient) => {
                 let mut text = [0; Hyphenated::LENGTH];
                 let (shard, patient) = (shard(*patient), patient.as_hyphenated().encode_lower(&mut text));
                 [network, ".evt.", itoa(shard, &mut [0; 3]), ".", patient].concat()
+            }
+            Self::Number(number) => {
+                let mut text = [0; Hyphenated::LENGTH];
+                let (shard, number) = (shard(*number), number.as_hyphenated().encode_lower(&mut text));
+                [network, ".evt.", itoa(shard, &mut [0; 3]), ".", NUMBER, number].concat()
             }
             Self::Policy => format!("{network}.evt.net.policy"),
             Self::Directory => format!("{network}.evt.net.directory"),
@@ -85,9 +96,13 @@ impl StreamId {
             ("net", "policy") => Some(Self::Policy),
             ("net", "directory") => Some(Self::Directory),
             ("net", "access") => Some(Self::Access),
-            (number, patient) => {
-                let patient: Uuid = patient.parse().ok()?;
-                (number.parse() == Ok(shard(patient))).then_some(Self::Patient(patient))
+            (at, name) => {
+                let (stream, id): (fn(Uuid) -> Self, &str) = match name.strip_prefix(NUMBER) {
+                    Some(number) => (Self::Number, number),
+                    None => (Self::Patient, name),
+                };
+                let id: Uuid = id.parse().ok()?;
+                (at.parse() == Ok(shard(id))).then(|| stream(id))
             }
         }
     }
@@ -97,6 +112,7 @@ impl fmt::Display for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Patient(patient) => write!(f, "{patient}"),
+            Self::Number(number) => write!(f, "{NUMBER}{number}"),
             Self::Policy => f.write_str("policy"),
             Self::Directory => f.write_str("directory"),
             Self::Access => f.write_str("access"),
@@ -111,10 +127,10 @@ fn itoa(number: u8, digits: &mut [u8; 3]) -> &str {
     std::str::from_utf8(&digits[leading..]).unwrap_or_default()
 }
 
-/// The shard of a patient: one of 256, the first byte of the SHA-256 of the UUID's 16 bytes. Fixed for ever, since it is
-/// part of the subject under which the patient's events are stored.
-pub fn shard(patient: Uuid) -> u8 {
-    Sha256::digest(patient.as_bytes())[0]
+/// The shard of a patient or a number: one of 256, the first byte of the SHA-256 of the UUID's 16 bytes. Fixed for ever, since it is
+/// part of the subject under which their events are stored.
+pub fn shard(id: Uuid) -> u8 {
+    Sha256::digest(id.as_bytes())[0]
 }
 
 /// A place in the log. Opaque: compare positions, store them, hand them back; never count with them.
@@ -304,7 +320,9 @@ mod tests {
         let subject = StreamId::Patient(patient).subject("net");
         // The shard is part of what is stored: this number may never change.
         assert_eq!(subject, "net.evt.26.0197a1c0-5f7e-7cc3-9d2c-0123456789ab");
-        for stream in [StreamId::Patient(patient), StreamId::Policy, StreamId::Directory, StreamId::Access] {
+        let number = StreamId::Number(patient);
+        assert_eq!(number.subject("net"), "net.evt.26.n-0197a1c0-5f7e-7cc3-9d2c-0123456789ab");
+        for stream in [StreamId::Patient(patient), number, StreamId::Policy, StreamId::Directory, StreamId::Access] {
             assert_eq!(StreamId::from_subject("net", &stream.subject("net")), Some(stream));
             assert_eq!(StreamId::from_subject("ne", &stream.subject("net")), None);
             assert_eq!(StreamId::from_subject("net", &stream.subject("net2")), None);

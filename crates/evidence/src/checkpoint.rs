@@ -54,9 +54,9 @@ impl LogName {
     }
 }
 
-/// The shard of a stream: of a patient's the first byte of the SHA-256 of the UUID's 16 bytes; 0 for those of the network itself.
+/// The shard of a stream: of a patient's or a number's the first byte of the SHA-256 of the UUID's 16 bytes; 0 for those of the network itself.
 pub fn shard(stream: &str) -> u8 {
-    stream.parse::<uuid::Uuid>().map_or(0, |patient| hash(patient.as_bytes())[0])
+    stream.strip_prefix("n-").unwrap_or(stream).parse::<uuid::Uuid>().map_or(0, |id| hash(id.as_bytes())[0])
 }
 
 /// What one log states: the first lines are those of C2SP tlog-checkpoint.

@@ -107,7 +107,7 @@ const COUNT_NOTES: &str = "SELECT COUNT(*) FROM notes WHERE patient = $1";
 const COUNT_LINKS: &str = "SELECT COUNT(*) FROM external_ids WHERE patient = $1";
 const ERASE: &str = "INSERT INTO people (patient, command, search, erased) VALUES ($1, 0, '', TRUE)
     ON CONFLICT (patient) DO UPDATE SET command = 0, name = NULL, phone = NULL, email = NULL, address = NULL, birth_date = NULL,
-    search = '', erased = TRUE";
+    search = '', erased = TRUE, number = NULL";
 const ERASE_NOTES: &str = "DELETE FROM notes WHERE patient = $1";
 const ERASE_LINKS: &str = "DELETE FROM external_ids WHERE patient = $1";
 const UPTO: &str = "SELECT position FROM erased_upto WHERE name = 'access'";

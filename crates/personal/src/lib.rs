@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 pub mod access;
 pub mod erasure;
+pub mod number;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -19,10 +20,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/postgres/personal/0003_numbers.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/sqlite/personal/0003_numbers.sql"),
     ],
     durable: true,
 };
@@ -31,6 +34,7 @@ pub static TABLES: Component = Component {
 #[derive(Debug, Clone)]
 pub struct Personal {
     pub(crate) db: Db,
+    pub(crate) numbering: Option<number::Numbering>,
 }
 
 /// What is known of a person beside what events say. All of it may be unknown.
@@ -141,14 +145,16 @@ table! {
         search: String,
         /// Whether all this has been erased; then every other column but the id is empty.
         erased: bool,
+        /// The fingerprint of the telephone number.
+        number: Option<Uuid>,
     }
 }
 
 const PERSON: &str = "SELECT patient, name, phone, email, address, birth_date FROM people WHERE patient = $1 AND NOT erased";
-const INSERT_PERSON: &str = "INSERT INTO people (patient, command, name, phone, email, address, birth_date, search, erased)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE) ON CONFLICT (patient) DO NOTHING";
+const INSERT_PERSON: &str = "INSERT INTO people (patient, command, name, phone, email, address, birth_date, search, erased, number)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9) ON CONFLICT (patient) DO NOTHING";
 const COMMAND: &str = "SELECT command, erased FROM people WHERE patient = $1";
-const CHANGE: &str = "UPDATE people SET name = $2, phone = $3, email = $4, address = $5, birth_date = $6, search = $7
+const CHANGE: &str = "UPDATE people SET name = $2, phone = $3, email = $4, address = $5, birth_date = $6, search = $7, number = $8
     WHERE patient = $1 AND NOT erased";
 const SEARCH: &str = "SELECT patient, name, phone, email, address, birth_date FROM people
     WHERE search LIKE $1 ESCAPE '!' AND NOT erased AND patient > $2 ORDER BY patient LIMIT $3";
@@ -188,7 +194,7 @@ impl Personal {
     /// # Errors
     /// [`DbError::Unavailable`] when `wait` is over, [`DbError::Newer`] for tables of a newer version.
     pub async fn open(target: &Target, wait: Duration) -> Result<Self, DbError> {
-        Ok(Self { db: target.open(&TABLES, wait).await? })
+        Ok(Self { db: target.open(&TABLES, wait).await?, numbering: None })
     }
 
     /// The database, for whoever must know whether it answers.
@@ -203,9 +209,9 @@ impl Personal {
     pub async fn register(&self, person: &NewPerson) -> Result<Put, DbError> {
         let (patient, d) = (person.patient, &person.details);
         let command = person.command.cast_signed();
-        let search = searched(d);
-        let written =
-            run!(&self.db, INSERT_PERSON, patient, command, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
+        let (search, number) = (searched(d), self.fingerprint(d.phone.as_deref()));
+        let Details { name, phone, email, address, birth_date } = d;
+        let written = run!(&self.db, INSERT_PERSON, patient, command, name, phone, email, address, birth_date, &search, number)?;
         if written == 1 {
             return Ok(Put::Done);
         }
@@ -224,10 +230,10 @@ impl Personal {
     pub async fn register_new(&self, people: &[NewPerson], links: Vec<ExternalId>) -> Result<(), DbError> {
         let rows = people.iter().map(|person| {
             let d = person.details.clone();
-            let search = searched(&d);
+            let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
             let command = person.command.cast_signed();
             let Details { name, phone, email, address, birth_date } = d;
-            PersonRow { patient: person.patient, command, name, phone, email, address, birth_date, search, erased: false }
+            PersonRow { patient: person.patient, command, name, phone, email, address, birth_date, search, erased: false, number }
         });
         let mut tx = self.db.begin().await?;
         bulk::write(&mut tx, rows.collect(), bulk::OnConflict::Fail).await?;
@@ -270,8 +276,8 @@ impl Personal {
             address: new.address.or(old.address),
             birth_date: new.birth_date.or(old.birth_date),
         };
-        let search = searched(&d);
-        run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
+        let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
+        run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search, number)?;
         tx.commit().await?;
         Ok(true)
     }

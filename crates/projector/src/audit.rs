@@ -47,8 +47,8 @@ pub async fn audit_log(log: &dyn EventLog, name: &str, mut progress: impl FnMut(
             match stored.stream {
                 StreamId::Patient(id) => whole.take(id, &stored, &network),
                 StreamId::Policy | StreamId::Directory => drop(network.take(&stored)),
-                // What was handed out is no contact.
-                StreamId::Access => {}
+                // What was handed out is no contact, and neither is a place in a number's queue.
+                StreamId::Access | StreamId::Number(_) => {}
             }
             if at >= head {
                 break;

@@ -197,6 +197,9 @@ impl Memory {
         let mut rows = Rows::default();
         let mut zones = Vec::new();
         for stored in events {
+            if let StreamId::Number(_) = stored.stream {
+                continue;
+            }
             let StreamId::Patient(id) = stored.stream else {
                 let effect = working.network.take(stored);
                 rows.set_aside.extend(effect.set_aside);

@@ -75,7 +75,7 @@ impl Network {
             match stored.stream {
                 StreamId::Policy => network.read_policy(stored),
                 StreamId::Directory if stored.position <= position => drop(network.take(stored)),
-                StreamId::Directory | StreamId::Access | StreamId::Patient(_) => {}
+                StreamId::Directory | StreamId::Access | StreamId::Patient(_) | StreamId::Number(_) => {}
             }
         }
         network

@@ -235,8 +235,8 @@ impl Session {
                     rows.set_aside.extend(effect.set_aside);
                     zones.extend(effect.zone_of);
                 }
-                // No row follows from what was handed out or destroyed.
-                StreamId::Access => {}
+                // No row follows from what was handed out or destroyed, nor from who queued up for a number.
+                StreamId::Access | StreamId::Number(_) => {}
             }
         }
         drop(batch);

@@ -16,6 +16,7 @@ use crate::text::{Expect, Scenario, Step, What};
 /// Tells a story under a policy. Returns how it went, and the story as it is at its end.
 pub fn play(scenario: &Scenario, policy: Policy) -> (Report, Story) {
     let mut told = Telling { scenario, story: Story::new(policy, scenario.time_zone) };
+    scenario.numbers.iter().for_each(|people| told.story.share(people));
     let mut failures = Vec::new();
     for (at, step) in scenario.steps.iter().enumerate() {
         let diff = told.step(step);
@@ -44,7 +45,7 @@ impl Telling<'_> {
                 }
                 diff
             }
-            What::Ask(ask) => self.ask(step, ask),
+            What::Ask(ask, with) => self.ask(step, ask, *with),
             What::Quota(purpose, about) => self.quota(step, purpose, *about),
             What::Due(branch) => self.due(step, self.story.due(branch, step.at)),
         }
@@ -72,9 +73,9 @@ impl Telling<'_> {
         self.story.state(patient).contacts.iter().find(|c| c.id == made.contact).map(|c| c.breach)
     }
 
-    fn ask(&mut self, step: &Step, ask: &Ask) -> Vec<Line> {
+    fn ask(&mut self, step: &Step, ask: &Ask, with: Option<Uuid>) -> Vec<Line> {
         let expect = &step.expect;
-        let answer = self.story.ask(step.patient, ask, step.at);
+        let answer = self.story.ask(step.patient, ask, with, step.at);
         if let Err(refusal @ Unfit::Field { .. }) = &answer
             && expect.refused_input.is_none()
             && expect.permitted == Some(false)
@@ -240,7 +241,7 @@ impl Telling<'_> {
         };
         let what = match &step.what {
             What::Event(event, _) => format!("{}{whom}", event.kind()),
-            What::Ask(ask) => format!("ask for {} by {}{whom}", ask.purpose, ask.channel),
+            What::Ask(ask, _) => format!("ask for {} by {}{whom}", ask.purpose, ask.channel),
             What::Quota(purpose, _) => format!("quota of {purpose}{whom}"),
             What::Due(branch) => format!("due at {branch}"),
         };

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use tact_domain::envelope::{self, Hash};
+use tact_domain::number::{Answer, Number, NumberReserved, Party, RESERVED_FOR, Wanted, answer, day_of};
 use tact_domain::patient::admit;
 use tact_domain::patient::agenda::{self, Entry};
 use tact_domain::patient::events::*;
 use tact_domain::patient::reaction::{self, Outcome as Then};
 use tact_domain::patient::state::Standing;
-use tact_domain::patient::{self, Ask, Decision, QuotaLine, State, Untrue};
+use tact_domain::patient::{self, Ask, Decision, OnNumber, QuotaLine, State, Untrue};
 use tact_domain::policy::Policy;
 use tact_domain::{Actor, Branch, Channel, Envelope, Purpose, Recorded, Time, Zone, to_millis};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub struct Story {
     patients: BTreeMap<Uuid, Stream>,
     /// How many events there are; their ids are derived from it.
     events: u64,
+    /// Telephone numbers that several people have, with what was reserved on each.
+    numbers: Vec<(Vec<Uuid>, Number)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -56,7 +59,12 @@ pub struct Due {
 impl Story {
     /// A story without patients, under a policy. `time_zone` holds for patients whose own is unknown.
     pub fn new(policy: Policy, time_zone: Tz) -> Self {
-        Self { policy: policy.into(), time_zone, patients: BTreeMap::new(), events: 0 }
+        Self { policy: policy.into(), time_zone, patients: BTreeMap::new(), events: 0, numbers: Vec::new() }
+    }
+
+    /// These people have one telephone number.
+    pub fn share(&mut self, people: &[Uuid]) {
+        self.numbers.push((people.to_vec(), Number::default()));
     }
 
     /// The policy of the story.
@@ -114,11 +122,33 @@ impl Story {
     ///
     /// # Errors
     /// [`Untrue`] if nobody could have asked so.
-    pub fn ask(&mut self, patient: Uuid, ask: &Ask, now: Time) -> Result<Decision, Unfit> {
+    pub fn ask(&mut self, patient: Uuid, ask: &Ask, with: Option<Uuid>, now: Time) -> Result<Decision, Unfit> {
         admit::admit_ask(&self.state(patient))?;
         admit::admit_reason(&self.policy, ask)?;
         let now = self.now(patient, now);
-        let decision = self.decide(patient, ask, now);
+        let alone = patient::decide(&self.state(patient), &self.policy, ask, now, &self.zone(patient));
+        let mut decision = alone.clone();
+        if let Some((at, answer, day)) = self.number_says(patient, ask, with, &alone, now) {
+            let number = match answer {
+                Answer::Busy { next } => OnNumber::Busy { next },
+                Answer::Free { joins } => {
+                    let reservation = derived(&format!("reservation\0{}", self.events));
+                    self.numbers[at].1.reservations.push(NumberReserved {
+                        reservation,
+                        patient,
+                        permit: ask.permit,
+                        purpose: ask.purpose.clone(),
+                        channel: ask.channel,
+                        lapses_at: now + RESERVED_FOR,
+                        day,
+                        joins,
+                    });
+                    OnNumber::Reserved(reservation)
+                }
+            };
+            let ask = Ask { number, ..ask.clone() };
+            decision = patient::decide(&self.state(patient), &self.policy, &ask, now, &self.zone(patient));
+        }
         let event = match decision.clone() {
             Decision::Permitted(permitted) => Event::Permitted(permitted),
             Decision::Refused(refused) => Event::Refused(refused),
@@ -129,7 +159,36 @@ impl Story {
 
     /// What would be answered at `now`; nothing is recorded.
     pub fn decide(&self, patient: Uuid, ask: &Ask, now: Time) -> Decision {
-        patient::decide(&self.state(patient), &self.policy, ask, now, &self.zone(patient))
+        let decide = |ask: &Ask| patient::decide(&self.state(patient), &self.policy, ask, now, &self.zone(patient));
+        let alone = decide(ask);
+        match self.number_says(patient, ask, None, &alone, now) {
+            Some((_, Answer::Busy { next }, _)) => decide(&Ask { number: OnNumber::Busy { next }, ..ask.clone() }),
+            _ => alone,
+        }
+    }
+
+    /// What the number says that a patient shares, and which it is; nothing where it is not asked.
+    fn number_says(
+        &self,
+        patient: Uuid,
+        ask: &Ask,
+        with: Option<Uuid>,
+        alone: &Decision,
+        now: Time,
+    ) -> Option<(usize, Answer, Option<chrono::NaiveDate>)> {
+        let (Decision::Permitted(permitted), true) = (alone, ask.channel.uses_number()) else { return None };
+        let rule = self.policy.rule(&ask.purpose).filter(|rule| !rule.overrides(Override::Everything))?;
+        let at = self.numbers.iter().position(|(people, _)| people.contains(&patient))?;
+        let (people, number) = &self.numbers[at];
+        let state = self.state(patient);
+        let own = Party { person: patient, state: &state, has_it: true };
+        let others: Vec<(Uuid, State)> =
+            people.iter().filter(|p| **p != patient).map(|p| (self.survivor(*p), self.state(*p))).collect();
+        let others = others.iter().map(|(person, state)| Party { person: *person, state, has_it: true });
+        let parties: Vec<Party<'_>> = std::iter::once(own).chain(others).collect();
+        let day = permitted.basis.occasion.as_ref().map(|o| day_of(o.at, &self.zone(patient)));
+        let wanted = Wanted { ask, rule, person: patient, day, with };
+        Some((at, answer(number, &parties, &wanted, &self.policy, now, &self.zone(patient)), day))
     }
 
     /// How the limits of a purpose stand.
@@ -144,9 +203,8 @@ impl Story {
             let now = self.now(patient, now);
             let entries = patient::agenda(&stream.state, &self.policy, &self.zone(patient));
             for entry in entries.into_iter().filter(|e| e.branch == *branch && e.is_due(now)) {
-                let suggested =
-                    agenda::suggest(&stream.state, &self.policy, &entry.purpose, entry.about, branch, now, &self.zone(patient));
-                due.extend(suggested.map(|(channel, decision)| Due { patient, entry, channel, decision }));
+                let suggested = agenda::suggested(&stream.state, &self.policy, &entry.purpose, entry.about, branch);
+                due.extend(suggested.map(|ask| Due { patient, entry, channel: ask.channel, decision: self.decide(patient, &ask, now) }));
             }
         }
         due

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDateTime};
 use chrono_tz::Tz;
-use tact_domain::patient::{Ask, Event};
+use tact_domain::patient::{Ask, Event, OnNumber};
 use tact_domain::toml_text::{Mistake, Reader, Table, Value};
 use tact_domain::values::nearest_word;
 use tact_domain::zone::local_to_utc;
@@ -24,6 +24,8 @@ pub struct Scenario {
     pub time_zone: Tz,
     /// `default`, or a path relative to the file.
     pub policy: String,
+    /// Those who share a telephone number, number by number; everybody else has one of their own.
+    pub numbers: Vec<Vec<Uuid>>,
     /// What happens, in the order of recording.
     pub steps: Vec<Step>,
     /// Its names for ids.
@@ -50,8 +52,8 @@ pub struct Step {
 pub enum What {
     /// An event, and when it was written down.
     Event(Box<Event>, Time),
-    /// Somebody asks for a permit.
-    Ask(Ask),
+    /// Somebody asks for a permit, for a contact that may cover another patient's permit as well.
+    Ask(Ask, Option<Uuid>),
     /// Somebody looks at a quota.
     Quota(Purpose, Option<Uuid>),
     /// Somebody looks at the worklist.
@@ -111,7 +113,7 @@ impl Clock {
     }
 }
 
-const ROOT: &[&str] = &["name", "time_zone", "policy", "step"];
+const ROOT: &[&str] = &["name", "time_zone", "policy", "numbers", "step"];
 const STEP: &[&str] = &["at", "patient", "event", "data", "recorded_at", "ask", "permit", "quota", "due", "expect"];
 
 /// Reads a scenario's text.
@@ -130,6 +132,14 @@ pub fn read(text: &str) -> Result<Scenario, Vec<Mistake>> {
     let policy = root.required(&mut reader, "policy").and_then(|value| reader.string(value, "policy"));
     let mut author = Author { reader, names: Names::default(), clock: Clock(time_zone.unwrap_or(Tz::UTC)), permits: 0 };
     author.names.id("p");
+    let mut numbers = Vec::new();
+    if let Some(shared) = root.get("numbers") {
+        for people in author.reader.list(shared, "numbers").unwrap_or_default() {
+            let people = author.reader.list(people, "numbers").unwrap_or_default();
+            let ids = people.iter().filter_map(|name| data::name(&mut author.reader, &mut author.names, name, "numbers"));
+            numbers.push(ids.collect());
+        }
+    }
     let mut steps = Vec::new();
     let items = root.required(&mut author.reader, "step").and_then(|value| author.reader.list(value, "step"));
     for item in items.unwrap_or_default() {
@@ -138,7 +148,7 @@ pub fn read(text: &str) -> Result<Scenario, Vec<Mistake>> {
     let Author { reader, names, .. } = author;
     match (name, time_zone, policy) {
         (Some(name), Some(time_zone), Some(policy)) if reader.is_clean() => {
-            Ok(Scenario { name: name.to_owned(), time_zone, policy: policy.to_owned(), steps, names })
+            Ok(Scenario { name: name.to_owned(), time_zone, policy: policy.to_owned(), numbers, steps, names })
         }
         _ => Err(reader.into_mistakes()),
     }
@@ -197,7 +207,7 @@ impl<'t> Author<'t> {
         match kind {
             "event" => Some((self.event(table, value, at)?, None)),
             "ask" => {
-                let ask = self.reader.table(value, "ask", &["purpose", "channel", "branch", "about", "reason", "patient"])?;
+                let ask = self.reader.table(value, "ask", &["purpose", "channel", "branch", "about", "reason", "patient", "with"])?;
                 let purpose = self.word::<Purpose>(ask, "purpose");
                 let channel = self.word::<Channel>(ask, "channel");
                 let branch = self.word::<Branch>(ask, "branch");
@@ -205,8 +215,10 @@ impl<'t> Author<'t> {
                 let reason = self.name(ask, "reason");
                 self.permits += 1;
                 let permit = self.name(table, "permit").unwrap_or_else(|| derived(&format!("permit\0{}", self.permits)));
-                let ask_for = Ask { permit, purpose: purpose?, channel: channel?, branch: branch?, about, reason };
-                Some((What::Ask(ask_for), ask.get("patient")))
+                let with = self.name(ask, "with");
+                let (purpose, channel, branch, number) = (purpose?, channel?, branch?, OnNumber::NotAsked);
+                let ask_for = Ask { permit, purpose, channel, branch, about, reason, number };
+                Some((What::Ask(ask_for, with), ask.get("patient")))
             }
             "quota" => {
                 let quota = self.reader.table(value, "quota", &["purpose", "about", "patient"])?;
@@ -262,7 +274,7 @@ impl<'t> Author<'t> {
         let known: &[&str] = match what {
             What::Event(event, _) if matches!(**event, Event::Made(_)) => &["breach", "refused_input"],
             What::Event(..) => &["refused_input"],
-            What::Ask(_) => &["decision", "because", "not_because", "expires_at", "next", "refused_input"],
+            What::Ask(..) => &["decision", "because", "not_because", "expires_at", "next", "refused_input"],
             What::Quota(..) => &["used", "left", "next"],
             What::Due(_) => &["due", "blocked"],
         };

@@ -27,6 +27,7 @@ use crate::access::{Access, Caller};
 use crate::clock::Clock;
 use crate::control::{Control, in_force};
 use crate::ids::IdKey;
+use crate::number::Numbers;
 use crate::problem::Problem;
 use crate::request::writes;
 use crate::transact::{Done, Failure, Patient, Transactor};
@@ -46,6 +47,8 @@ pub struct App {
     pub control: Control,
     /// Who is asking.
     pub access: Access,
+    /// Telephone numbers.
+    pub numbers: Numbers,
     /// Personal data.
     pub personal: Personal,
     /// The read models.

@@ -41,6 +41,11 @@ impl IdKey {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
+    /// The fingerprint of a telephone number in one form: what its stream is called by. The same for ever, since streams are found by it.
+    pub fn number(&self, form: &[u8]) -> Uuid {
+        self.derive(&[b"telephone number", form])
+    }
+
     /// A fingerprint of a command, to tell whether a key is used for another one. Keyed, since commands may hold personal data.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> u64 {
         let digest = self.digest(parts);

@@ -9,10 +9,12 @@ pub mod erasure;
 pub mod fields;
 pub mod ids;
 pub mod known;
+pub mod number;
 pub mod permit;
 pub mod problem;
 pub mod react;
 pub mod request;
+pub mod stop;
 pub mod transact;
 
 pub use access::{Caller, Permission};

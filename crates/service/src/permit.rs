@@ -1,53 +1,176 @@
 //! The decision on a permit, as every service that grants one makes it.
 //!
-//! It must never grant anything by policies that may be out of date, or by a clock that is behind.
+//! It must never grant anything by policies that may be out of date, by a clock that is behind, or on a telephone number that was not asked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use tact_domain::number::{Answer, Wanted, day_of};
 use tact_domain::patient::admit::{admit_ask, admit_reason};
-use tact_domain::patient::events::Event;
-use tact_domain::patient::{Ask, Decision, State, decide};
+use tact_domain::patient::events::{Event, Override};
+use tact_domain::patient::{Ask, Decision, OnNumber, State, decide};
+use tact_domain::policy::Policy;
+use tact_domain::{Time, Zone};
+use tact_event_log::Position;
 use uuid::Uuid;
 
 use crate::control::{Control, in_force};
+use crate::number::{Numbers, Reserve, Sight};
 use crate::transact::{Command, Done, Failure, Moment, Transactor};
 
 /// How often the policies are read again for one command, because it waited longer than a reading is good for.
 const READINGS: usize = 5;
 
-/// Asks for a permit. The decision is recorded, whichever it is: the event is `contact.permitted` or `contact.refused`.
+/// How often a number is looked at or reserved for one command, because something was recorded meanwhile.
+const LOOKS: usize = 100;
+
+/// What must be done before it can be decided.
+#[derive(Debug)]
+enum Wants {
+    /// Read the policies.
+    Policies,
+    /// Look at the number of this patient, whose stream ends there.
+    Look(Uuid, Position),
+    /// Reserve the number.
+    Reserve(Reserve),
+}
+
+/// Asks for a permit. The decision is recorded, whichever it is: the event is `contact.permitted` or `contact.refused`. With `with`, another
+/// patient's permit, one contact is to be made for both, who share a number.
+///
+/// A number is reserved in its own stream before the permit is recorded in the patient's, so that of two patients with one number only one is
+/// rung. Whoever dies in between leaves a reservation that lapses by itself.
 ///
 /// # Errors
 /// [`Failure`]: nothing could be decided, and nothing was recorded unless it is in doubt.
 pub async fn ask(
     transactor: &Transactor,
     control: &Control,
+    numbers: &Numbers,
     patient: Uuid,
     command: &Command,
     ask: &Ask,
+    with: Option<Uuid>,
 ) -> Result<Done, Failure> {
-    for _ in 0..READINGS {
+    let (mut readings, mut sight): (usize, Option<Sight>) = (0, None);
+    for _ in 0..LOOKS {
         control.ready_to_decide().await?;
-        let outdated = AtomicBool::new(false);
-        let done = transactor.transact(patient, command, |state, moment| decided(control, state, moment, ask, &outdated)).await;
-        if !outdated.into_inner() {
-            return done;
+        let wants = Mutex::new(None);
+        let asking = Asking { control, ask, with, sight: sight.as_ref(), wants: &wants };
+        let done = transactor.transact(patient, command, |state, moment| asking.decided(state, moment)).await;
+        match wants.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            None => return done,
+            Some(Wants::Policies) => {
+                readings += 1;
+                if readings == READINGS {
+                    return Err(Failure::NoPolicy("the log answers too slowly to know the policies in force".to_owned()));
+                }
+            }
+            Some(Wants::Look(patient, position)) => sight = Some(numbers.look(transactor, patient, position).await?),
+            Some(Wants::Reserve(reserve)) => {
+                let reserved = match &mut sight {
+                    Some(sight) => numbers.reserve(sight, command, reserve).await?,
+                    None => false,
+                };
+                if !reserved {
+                    sight = None;
+                }
+            }
         }
     }
-    Err(Failure::NoPolicy("the log answers too slowly to know the policies in force".to_owned()))
+    Err(Failure::Busy)
 }
 
-fn decided(control: &Control, state: &State, moment: Moment, ask: &Ask, outdated: &AtomicBool) -> Result<Event, Failure> {
-    admit_ask(state)?;
-    moment.fit_for_permits()?;
-    let Some(policies) = control.decidable_at(moment.clock) else {
-        outdated.store(true, Ordering::Relaxed);
-        return Err(Failure::NoPolicy("the policies were read too long ago".to_owned()));
-    };
-    let policy = &in_force(&policies, moment.now)?.policy;
-    admit_reason(policy, ask)?;
-    Ok(match decide(state, policy, ask, moment.now, &control.zone(state)) {
+struct Asking<'a> {
+    control: &'a Control,
+    ask: &'a Ask,
+    with: Option<Uuid>,
+    sight: Option<&'a Sight>,
+    wants: &'a Mutex<Option<Wants>>,
+}
+
+impl Asking<'_> {
+    /// Leaves the loop to do something first.
+    fn first<T>(&self, wants: Wants) -> Result<T, Failure> {
+        *self.wants.lock().unwrap_or_else(PoisonError::into_inner) = Some(wants);
+        Err(Failure::Busy)
+    }
+
+    fn decided(&self, state: &State, moment: Moment) -> Result<Event, Failure> {
+        let Self { control, ask, with, .. } = *self;
+        admit_ask(state)?;
+        moment.fit_for_permits()?;
+        let Some(policies) = control.decidable_at(moment.clock) else { return self.first(Wants::Policies) };
+        let policy = &in_force(&policies, moment.now)?.policy;
+        admit_reason(policy, ask)?;
+        let zone = || control.zone(state);
+        let alone = decide(state, policy, ask, moment.now, &zone());
+        if !asks_number(policy, ask, &alone) {
+            return Ok(event(alone));
+        }
+        let Some(sight) = self.sight.filter(|sight| sight.is_of(moment.patient, moment.position)) else {
+            return self.first(Wants::Look(moment.patient, moment.position));
+        };
+        if !sight.is_any() {
+            return Ok(event(alone));
+        }
+        let number = match said(sight, state, policy, ask, with, &alone, moment.now, &zone) {
+            (Answer::Busy { next }, _) => OnNumber::Busy { next },
+            (Answer::Free { joins }, day) => match sight.reservation(ask.permit, moment.now) {
+                Some(reserved) if reserved.joins == joins => OnNumber::Reserved(reserved.reservation),
+                _ => {
+                    let Ask { permit, purpose, channel, .. } = ask.clone();
+                    return self.first(Wants::Reserve(Reserve { permit, purpose, channel, day, joins }));
+                }
+            },
+        };
+        Ok(event(decide(state, policy, &Ask { number, ..ask.clone() }, moment.now, &zone())))
+    }
+}
+
+fn event(decision: Decision) -> Event {
+    match decision {
         Decision::Permitted(permitted) => Event::Permitted(permitted),
         Decision::Refused(refused) => Event::Refused(refused),
-    })
+    }
+}
+
+/// Whether the number has a say: not where the patient alone is refused already, nor in an emergency.
+fn asks_number(policy: &Policy, ask: &Ask, alone: &Decision) -> bool {
+    let everything = policy.rule(&ask.purpose).is_none_or(|rule| rule.overrides(Override::Everything));
+    alone.is_permitted() && ask.channel.uses_number() && !everything
+}
+
+/// What the number says, and the day of the occasion. Each look at local time is one of its own, since the decision records those that it made.
+#[expect(clippy::too_many_arguments, reason = "all that a decision is made of, and the number beside it")]
+fn said(
+    sight: &Sight,
+    state: &State,
+    policy: &Policy,
+    ask: &Ask,
+    with: Option<Uuid>,
+    alone: &Decision,
+    now: Time,
+    zone: &impl Fn() -> Zone,
+) -> (Answer, Option<chrono::NaiveDate>) {
+    let Some(rule) = policy.rule(&ask.purpose) else { return (Answer::Free { joins: None }, None) };
+    let day = match alone {
+        Decision::Permitted(permitted) => permitted.basis.occasion.as_ref().map(|o| day_of(o.at, &zone())),
+        Decision::Refused(_) => None,
+    };
+    let wanted = Wanted { ask, rule, person: sight.patient(), day, with };
+    (sight.answer(state, &wanted, policy, now, &zone()), day)
+}
+
+/// What would be answered at `now`, the number's word included; nothing is recorded or reserved.
+pub fn would_be(sight: &Sight, state: &State, policy: &Policy, ask: &Ask, now: Time, zone: impl Fn() -> Zone) -> Decision {
+    let alone = decide(state, policy, ask, now, &zone());
+    if !asks_number(policy, ask, &alone) {
+        return alone;
+    }
+    match said(sight, state, policy, ask, None, &alone, now, &zone) {
+        (Answer::Busy { next }, _) => {
+            decide(state, policy, &Ask { number: OnNumber::Busy { next }, ..ask.clone() }, now, &zone())
+        }
+        (Answer::Free { .. }, _) => alone,
+    }
 }

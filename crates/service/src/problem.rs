@@ -220,6 +220,7 @@ impl From<Failure> for Problem {
             }
             Failure::Busy => Self::unavailable("others were faster a hundred times in a row; ask again").retry_after(1),
             Failure::Log(error) => error.into(),
+            Failure::Database(error) => crate::app::database(error),
         }
     }
 }

@@ -88,11 +88,18 @@ pub enum Failure {
     /// The log could not do it.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The personal data could not be read, and with it who has which number.
+    #[error(transparent)]
+    Database(#[from] tact_database::DbError),
 }
 
 /// Where in its stream, and when, a decision is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
+    /// In whose stream: the survivor's, if the patient named was merged.
+    pub patient: Uuid,
+    /// Where that stream ends.
+    pub position: Position,
     /// The moment of the decision: the later of the service's clock and the stream's last recording.
     pub now: Time,
     /// What the service's clock says.
@@ -317,7 +324,7 @@ impl Transactor {
             if let Some(reason) = known.set_aside.as_ref().filter(|_| !blindly) {
                 return Err(Failure::SetAside { patient: target, reason: reason.clone() });
             }
-            let event = match decide(&known.state, Moment { now, clock, blind: known.set_aside.is_some() }) {
+            let event = match decide(&known.state, Moment { patient: target, position: known.position, now, clock, blind: known.set_aside.is_some() }) {
                 Err(Failure::Untrue(_)) if !fresh => {
                     known = self.catch_up(target, known, Freshness::Latest).await?;
                     fresh = true;

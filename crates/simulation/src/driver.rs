@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use smol_str::SmolStr;
 use tact_domain::control::PolicyPublished;
-use tact_domain::patient::Ask;
+use tact_domain::patient::{Ask, OnNumber};
 use tact_domain::patient::events::*;
 use tact_domain::{Actor, AppointmentKind, Branch, ChangedBy, Channel, DailyHours, Direction, Purpose, Reach, Time, Window};
 use tact_service::transact::Command;
@@ -22,8 +22,8 @@ use crate::policies;
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "few of them live at once, and none for long")]
 pub(crate) enum What {
-    /// A permit.
-    Ask(Ask),
+    /// A permit, for a contact that may cover another patient's permit as well.
+    Ask(Ask, Option<Uuid>),
     /// To record a fact.
     Record(Event),
     /// To publish a policy.
@@ -156,7 +156,7 @@ impl Driver {
     fn issue(&mut self, patient: Uuid, what: What, time: Option<Time>) -> Issue {
         self.count += 1;
         let branch = match &what {
-            What::Ask(ask) => Some(ask.branch.clone()),
+            What::Ask(ask, _) => Some(ask.branch.clone()),
             What::Record(Event::Made(made)) => Some(made.branch.clone()),
             _ => None,
         };
@@ -259,10 +259,20 @@ impl Driver {
             .map(|_| {
                 let reason = (purpose.as_str() == "emergency" && self.chance(0.9)).then(|| self.id());
                 let channel = if self.chance(0.7) { channel } else { self.channel() };
-                let ask = Ask { permit: self.id(), purpose: purpose.clone(), channel, branch: self.branch(), about, reason };
-                self.issue(patient, What::Ask(ask), None)
+                let (permit, branch) = (self.id(), self.branch());
+                let (purpose, number) = (purpose.clone(), OnNumber::NotAsked);
+                let with = self.together(patient, &purpose);
+                let ask = Ask { permit, purpose, channel, branch, about, reason, number };
+                self.issue(patient, What::Ask(ask, with), None)
             })
             .collect()
+    }
+
+    /// Somebody else's permit for the same, as it may be known to whoever wants to make one call for both.
+    fn together(&mut self, patient: Uuid, purpose: &Purpose) -> Option<Uuid> {
+        let other = *self.patients.choose(&mut self.rng).filter(|other| **other != patient)?;
+        let last = self.known.get(&other)?.permits.last().filter(|permit| permit.purpose == *purpose)?.permit;
+        self.chance(0.7).then_some(last)
     }
 
     fn about(&mut self, patient: Uuid, purpose: &Purpose) -> Option<Uuid> {

@@ -7,6 +7,7 @@
 
 pub mod checks;
 mod driver;
+mod household;
 mod network;
 mod policies;
 mod report;

@@ -108,6 +108,12 @@ counts! {
         decided_again = "decisions made again",
         /// Decisions held against the independent reading of the contract.
         judged = "decisions judged independently",
+        /// Permits on a telephone number that was reserved for them.
+        reserved = "permits on a reserved number",
+        /// Of these, permits for a contact that covers somebody else's as well.
+        joined = "permits that joined another's contact",
+        /// Refusals because of the number.
+        number_busy = "refusals because the number was busy",
         /// Batches by which read models grew.
         batches = "batches folded into read models",
         /// Rows of read models that grew in batches and were held against those built anew.

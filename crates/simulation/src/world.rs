@@ -18,10 +18,12 @@ use tact_event_log::{EventLog, LogError, Position, Stored, StreamId};
 use tact_service::clock::Clock;
 use tact_service::control::Control;
 use tact_service::ids::IdKey;
+use tact_service::number::Numbers;
 use tact_service::transact::{Command, Done, Failure, Transactor};
 use uuid::Uuid;
 
 use crate::driver::{Driver, Issue, What};
+use crate::household::Household;
 use crate::network::{Network, Sent, step};
 use crate::report::Report;
 use crate::settings::{Bug, Rates, Settings};
@@ -69,6 +71,7 @@ struct Service {
     wrong_until: Time,
     transactor: Arc<Transactor>,
     control: Arc<Control>,
+    numbers: Arc<Numbers>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,6 +102,7 @@ pub(crate) struct World {
     reactor_at: Rc<Cell<Position>>,
     reacted: Rc<Cell<u64>>,
     keys: IdKey,
+    household: Household,
     cached: usize,
     issued: usize,
     acknowledged: Vec<Acknowledged>,
@@ -130,6 +134,7 @@ impl World {
             reactor_at: Rc::new(Cell::new(Position::START)),
             reacted: Rc::default(),
             keys: IdKey::new(&[7; 32]),
+            household: Household::new(rng.random_range(0..=3)),
             cached: if rng.random_bool(0.3) { 0 } else { 1000 },
             issued: 0,
             acknowledged: Vec::new(),
@@ -151,8 +156,10 @@ impl World {
         let steady = Arc::new(AtomicBool::new(wrong_until <= self.now));
         let line: Arc<dyn EventLog> = Arc::new(self.network.line(clock.clone(), steady.clone()));
         let transactor = Arc::new(Transactor::new(line.clone(), NETWORK, clock.clone(), self.cached));
-        let control = Arc::new(Control::new(line, NETWORK, clock.clone()));
-        Service { clock, skew, steady, wrong_until, transactor, control }
+        let control = Arc::new(Control::new(line.clone(), NETWORK, clock.clone()));
+        let household = Arc::new(self.household.clone());
+        let numbers = Arc::new(Numbers::new(line, NETWORK, clock.clone(), self.keys.clone(), household));
+        Service { clock, skew, steady, wrong_until, transactor, control, numbers }
     }
 
     fn tell(&mut self, line: impl FnOnce() -> String) {
@@ -178,6 +185,7 @@ impl World {
         let patients = self.patients.iter().copied().filter(|p| !p.is_nil());
         let mut streams = vec![StreamId::Policy, StreamId::Directory, StreamId::Access];
         streams.extend(patients.map(StreamId::Patient));
+        streams.extend(self.household.numbers().map(StreamId::Number));
         let aftermath = Aftermath {
             log: self.network.everything(&streams),
             acknowledged: self.acknowledged,
@@ -340,11 +348,15 @@ impl World {
         });
         let transactor = self.services[service].transactor.clone();
         let control = self.services[service].control.clone();
+        let numbers = self.services[service].numbers.clone();
+        self.household.heard(issue.patient, &issue.what);
         let own = issue.clone();
         let work = async move {
             let Issue { what, patient, command } = own;
             let ended = match &what {
-                What::Ask(ask) => tact_service::permit::ask(&transactor, &control, patient, &command, ask).await,
+                What::Ask(ask, with) => {
+                    tact_service::permit::ask(&transactor, &control, &numbers, patient, &command, ask, *with).await
+                }
                 What::Record(event) => transactor.record(patient, &command, event).await,
                 What::Publish(policy) => {
                     return match control.publish(&command, policy.clone()).await {
@@ -540,7 +552,7 @@ pub(crate) fn short(id: Uuid) -> String {
 
 fn words(what: &What) -> String {
     match what {
-        What::Ask(ask) => {
+        What::Ask(ask, _) => {
             let about = ask.about.map(|about| format!(" about {}", short(about))).unwrap_or_default();
             format!("ask for {} by {} at {}{about}", ask.purpose, ask.channel, ask.branch)
         }

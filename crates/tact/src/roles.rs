@@ -21,6 +21,7 @@ use tact_notary::role::Notary;
 use tact_patient::reactor::Reactor;
 use tact_personal::Personal;
 use tact_personal::access::Token;
+use tact_personal::number::Numbering;
 use tact_projector::Projector;
 use tact_read_models::ReadDb;
 use tact_service::access::{Access, Role as Access_, new_token, token_hash};
@@ -29,6 +30,7 @@ use tact_service::clock::Clock;
 use tact_service::control::Control;
 use tact_service::document::finished;
 use tact_service::ids::{IdKey, fresh, random};
+use tact_service::number::Numbers;
 use tact_service::transact::{Command, Failure, Transactor};
 use tact_service::{App, Problem};
 use tokio::sync::watch;
@@ -128,12 +130,15 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     let (log, target) = storage(settings).await?;
     let key = id_key(settings)?;
     let personal = Personal::open(&target, settings.wait).await.context("the personal data store cannot be opened")?;
+    let personal = personal.numbered(numbering(&settings.default_region, &key)?);
     let read = ReadDb::open(&target, settings.wait).await.context("the read models cannot be opened")?;
     let ledger = Ledger::open(&target, &settings.network, settings.wait).await.context("the ledger cannot be opened")?;
     let network = SmolStr::from(&settings.network);
     let control = Control::new(log.clone(), &network, clock.clone());
     control.refresh().await.context("the policies cannot be read")?;
+    let numbers = Numbers::new(log.clone(), &network, clock.clone(), key.clone(), Arc::new(personal.clone()));
     let app = App {
+        numbers,
         transactor: Transactor::new(log, &network, clock.clone(), settings.cached_patients),
         network,
         clock,
@@ -154,7 +159,18 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
             "the personal data was older than the log: whoever has been erased since is erased again"
         );
     }
+    // Before any permit is asked for: whose number has no fingerprint would be rung as if nobody shared it.
+    let numbered = app.personal.number_everybody().await.context("telephone numbers cannot be given their fingerprints")?;
+    if numbered > 0 {
+        tracing::info!(people = numbered, "telephone numbers were given their fingerprints");
+    }
     Ok(Arc::new(app))
+}
+
+/// How numbers are read, and their fingerprints.
+fn numbering(region: &str, key: &IdKey) -> Result<Numbering> {
+    let key = key.clone();
+    Numbering::new(region, move |form| key.number(form)).map_err(|unknown| Usage(format!("`default_region`: {unknown}")).into())
 }
 
 /// Opens the log alone, for commands that need nothing else.

@@ -88,6 +88,16 @@ pub struct Given {
     /// How many patients a service keeps in memory.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_CACHED_PATIENTS")]
     pub cached_patients: Option<usize>,
+    /// The country by whose ways telephone numbers are read that lack a country's code, two letters.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_DEFAULT_REGION",
+        value_name = "COUNTRY"
+    )]
+    pub default_region: Option<String>,
     /// How long to wait for NATS and PostgreSQL at the start, in seconds.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_WAIT", value_name = "SECONDS")]
     pub wait: Option<u64>,
@@ -157,6 +167,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How many patients a service keeps in memory, about 2 KB each.
     pub cached_patients: usize,
+    /// The country by whose ways telephone numbers are read that lack a country's code.
+    pub default_region: String,
     /// How long to wait for servers at the start.
     pub wait: std::time::Duration,
     /// Whose network it is, for papers.
@@ -209,6 +221,7 @@ pub const KEYS: &[&str] = &[
     "checkpoint_file",
     "listen",
     "cached_patients",
+    "default_region",
     "wait",
     "operator_name",
     "operator_address",
@@ -232,6 +245,7 @@ pub const VARIABLES: &[&str] = &[
     "TACT_CHECKPOINT_FILE",
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
+    "TACT_DEFAULT_REGION",
     "TACT_WAIT",
     "TACT_OPERATOR_NAME",
     "TACT_OPERATOR_ADDRESS",
@@ -309,6 +323,7 @@ impl Given {
             checkpoint_file: first!(checkpoint_file),
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
+            default_region: first!(default_region).unwrap_or_else(|| "RU".to_owned()),
             wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
             operator: Operator {
                 name: line("operator_name", first!(operator_name))?,
@@ -416,6 +431,7 @@ impl Settings {
         lines.extend(self.checkpoint_file.as_deref().map(|file| format!("checkpoint_file = {}", path(file))));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
+        lines.push(format!("default_region = {}", quoted(&self.default_region)));
         let Operator { name, address, system } = &self.operator;
         for (key, value) in [("operator_name", name), ("operator_address", address), ("operator_system", system)] {
             lines.extend(value.as_deref().map(|value| format!("{key} = {}", quoted(value))));

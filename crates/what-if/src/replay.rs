@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use tact_domain::control::{Directory, DirectoryEvent, Policies, PolicyPublished};
 use tact_domain::patient::events::{Absorbed, Carried, Event, Made, Permitted, Refused, Separated};
 use tact_domain::patient::state::{Fate as PermitFate, Permit, Standing};
-use tact_domain::patient::{Ask, Decision, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, OnNumber, State, decide, evolve};
 use tact_domain::policy::Policy;
 use tact_domain::zone::DATABASE;
 use tact_domain::{Branch, Direction, Outcome, Recorded, Time, Unreadable, Zone, ZoneUsed};
@@ -241,7 +241,9 @@ impl Scene<'_, '_> {
     fn permitted(&mut self, entry: &mut Patient, recorded: &Recorded, e: &Permitted) {
         let now = recorded.envelope.recorded_at;
         let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-        let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason };
+        // What the number said then rests on others' streams: it is taken as it was recorded.
+        let number = e.basis.reservation.map_or(OnNumber::NotAsked, OnNumber::Reserved);
+        let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason, number };
         let decision = decide(entry.simulated(), &self.question.policy, &ask, now, &zone_as_used(&e.zone, now));
         let fate = if decision.is_permitted() { Fate::PermitKept } else { Fate::PermitRefused };
         self.tell(entry, recorded, fate, None, Some(&decision), None);
@@ -260,7 +262,8 @@ impl Scene<'_, '_> {
         // A permit that never was, and the attempt under it, have the id of the refusal.
         let id = recorded.envelope.id;
         let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-        let ask = Ask { permit: id, purpose, channel: e.channel, branch, about: e.asked_about, reason: None };
+        let number = OnNumber::of(&e.reasons);
+        let ask = Ask { permit: id, purpose, channel: e.channel, branch, about: e.asked_about, reason: None, number };
         let decision = decide(entry.simulated(), &self.question.policy, &ask, now, &zone_as_used(&e.zone, now));
         let fate = if decision.is_permitted() { Fate::RefusalPermitted } else { Fate::RefusalKept };
         self.tell(entry, recorded, fate, None, Some(&decision), None);
@@ -343,6 +346,7 @@ impl Scene<'_, '_> {
             branch: e.branch.clone(),
             about: e.about,
             reason: e.note,
+            number: OnNumber::NotAsked,
         };
         let zone = Zone::new(zone_of(state, self.directory));
         let late = state.last_recorded_at.is_some_and(|last| last > envelope.time);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tact_domain::control::PolicyPublished;
 use tact_domain::patient::events::*;
-use tact_domain::patient::{Ask, Decision, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, OnNumber, State, decide, evolve};
 use tact_domain::policy::{Policy, text};
 use tact_domain::{Actor, AppointmentKind, Channel, Code, Direction, Envelope, Outcome, Recorded, Time, Zone};
 use uuid::Uuid;
@@ -100,7 +100,7 @@ impl Network {
     fn ask(&mut self, patient: Uuid, time: Time, purpose: &str) -> Option<Uuid> {
         let permit = self.id();
         let (purpose, branch) = (purpose.parse().unwrap(), "north".parse().unwrap());
-        let ask = Ask { permit, purpose, channel: Channel::Phone, branch, about: None, reason: None };
+        let ask = Ask { permit, purpose, channel: Channel::Phone, branch, about: None, reason: None, number: OnNumber::NotAsked };
         let zone = Zone::new(chrono_tz::Europe::Moscow);
         let decision = decide(&self.states[&patient].0, self.policy.as_ref().unwrap(), &ask, time, &zone);
         let granted = decision.is_permitted();

@@ -1,10 +1,10 @@
-//! A recorded decision made again: from the events before it, the policy that it names, and the zone as it recorded it. It must come out
-//! the same to the last byte, however many years later.
+//! A recorded decision made again: from the events before it, the policy that it names, what the patient's number said to it, and the zone as
+//! it recorded them. It must come out the same to the last byte, however many years later.
 
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-use super::decide::{Ask, Decision, UnknownRules, decide_by};
+use super::decide::{Ask, Decision, OnNumber, UnknownRules, decide_by};
 use super::events::Event;
 use super::state::State;
 use crate::policy::Policy;
@@ -28,12 +28,14 @@ pub fn asked(event: &Event) -> Option<Asked<'_>> {
     match event {
         Event::Permitted(e) => {
             let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-            let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason };
+            let number = e.basis.reservation.map_or(OnNumber::NotAsked, OnNumber::Reserved);
+            let ask = Ask { permit: e.permit, purpose, channel: e.channel, branch, about: e.about, reason: e.reason, number };
             Some(Asked { ask, policy: &e.policy, rules: e.rules, zone: &e.zone })
         }
         Event::Refused(e) => {
             let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
-            let ask = Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None };
+            let number = OnNumber::of(&e.reasons);
+            let ask = Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None, number };
             Some(Asked { ask, policy: &e.policy, rules: e.rules, zone: &e.zone })
         }
         _ => None,

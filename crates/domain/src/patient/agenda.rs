@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 use uuid::Uuid;
 
-use super::decide::{Ask, Decision, announcements, decide};
+use super::decide::{Ask, Decision, OnNumber, announcements, decide};
 use super::occasion::{Occasion, occasions};
 use super::quota::{self, Pending, Scope};
 use super::state::State;
@@ -149,6 +149,12 @@ pub fn suggest(
     now: Time,
     zone: &Zone,
 ) -> Option<(Channel, Decision)> {
+    let ask = suggested(state, policy, purpose, about, branch)?;
+    Some((ask.channel, decide(state, policy, &ask, now, zone)))
+}
+
+/// What a worklist suggests to ask for, as in [`suggest`].
+pub fn suggested(state: &State, policy: &Policy, purpose: &Purpose, about: Uuid, branch: &Branch) -> Option<Ask> {
     let rule = policy.rule(purpose)?;
     let asked =
         state.requests.iter().find(|r| r.id == about && rule.occasion == Some(OccasionKind::CallbackRequest)).map(|r| r.channel);
@@ -157,7 +163,13 @@ pub fn suggest(
     // A channel on which the purpose is limited to none at all is no suggestion.
     let ever = |channel: &&Channel| rule.limits.iter().all(|limit| limit.max > 0 || !limit.holds_for(**channel));
     let channel = wished.or(rule.channels.iter().find(ever).copied()).or(rule.channels.first().copied())?;
-    let ask =
-        Ask { permit: Uuid::nil(), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(about), reason: None };
-    Some((channel, decide(state, policy, &ask, now, zone)))
+    Some(Ask {
+        permit: Uuid::nil(),
+        purpose: purpose.clone(),
+        channel,
+        branch: branch.clone(),
+        about: Some(about),
+        reason: None,
+        number: OnNumber::NotAsked,
+    })
 }

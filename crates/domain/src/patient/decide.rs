@@ -17,7 +17,9 @@ use crate::values::*;
 use crate::{Time, Zone};
 
 /// The version of the rules that this build decides by. Old decisions are made again by the version that they name.
-pub const RULES: u16 = 1;
+///
+/// 1: the patient alone. 2: the telephone number has a say as well ([`OnNumber`]).
+pub const RULES: u16 = 2;
 
 /// Someone asks for the right to make one contact.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +36,32 @@ pub struct Ask {
     pub about: Option<Uuid>,
     /// The id of the text that says why, for purposes that demand one.
     pub reason: Option<Uuid>,
+    /// What the patient's telephone number says to it.
+    pub number: OnNumber,
+}
+
+/// What a patient's telephone number says to an ask. It is found out outside the patient's stream ([`crate::number`]) and given to the
+/// decision, which records it: so the decision can be made again from the patient's stream alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnNumber {
+    /// Nothing: it was not asked, or no number is known.
+    #[default]
+    NotAsked,
+    /// It is reserved for this ask, by the reservation of this id.
+    Reserved(Uuid),
+    /// It is not to be rung now.
+    Busy {
+        /// When it may be, if that comes by itself.
+        next: Option<Time>,
+    },
+}
+
+impl OnNumber {
+    /// What the number said, by the reasons of a refusal.
+    pub fn of(reasons: &[Reason]) -> Self {
+        let busy = reasons.iter().find(|reason| reason.code == Code::NumberBusy);
+        busy.map_or(Self::NotAsked, |reason| Self::Busy { next: reason.next })
+    }
 }
 
 /// The answer, in the form in which it is recorded.
@@ -105,6 +133,10 @@ const LISTED: usize = 20;
 ///
 /// `zone` is the patient's time zone (the home branch's, if the patient's is unknown); what the decision used of it becomes part of the answer.
 pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone) -> Decision {
+    decided(RULES, state, policy, ask, now, zone)
+}
+
+fn decided(rules: u16, state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone) -> Decision {
     let refuse = |about, reasons, next| {
         Decision::Refused(Refused {
             purpose: ask.purpose.clone(),
@@ -112,7 +144,7 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
             branch: ask.branch.clone(),
             policy: policy.version.clone(),
             reasons,
-            rules: RULES,
+            rules,
             zone: zone.used(now),
             about,
             asked_about: ask.about,
@@ -130,7 +162,7 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
         }
         Some(PurposeRule::Allowed(rule)) => rule,
     };
-    let look = Look { state, policy, rule, ask, now, zone };
+    let look = Look { state, policy, rule, ask, now, zone, ahead: false };
     let (found, reasons) = look.look();
     if !reasons.is_empty() {
         let next = look.next_chance(&reasons);
@@ -151,8 +183,12 @@ pub fn decide(state: &State, policy: &Policy, ask: &Ask, now: Time, zone: &Zone)
             consent: found.consent,
             announcement: found.announcement,
             quiet_lifted: found.quiet_lifted,
+            reservation: match ask.number {
+                OnNumber::Reserved(reservation) => Some(reservation),
+                _ => None,
+            },
         },
-        rules: RULES,
+        rules,
         zone: zone.used(now),
         about: found.occasion.map(|o| o.about).or(ask.about),
         reason: ask.reason,
@@ -178,7 +214,9 @@ pub fn decide_by(
     zone: &Zone,
 ) -> Result<Decision, UnknownRules> {
     match rules {
-        1 => Ok(decide(state, policy, ask, now, zone)),
+        // Before numbers had a say.
+        1 => Ok(decided(1, state, policy, &Ask { number: OnNumber::NotAsked, ..ask.clone() }, now, zone)),
+        2 => Ok(decided(2, state, policy, ask, now, zone)),
         _ => Err(UnknownRules(rules)),
     }
 }
@@ -202,6 +240,8 @@ struct Look<'a> {
     ask: &'a Ask,
     now: Time,
     zone: &'a Zone,
+    /// Whether it looks ahead, for the next time at which asking makes sense.
+    ahead: bool,
 }
 
 impl Look<'_> {
@@ -214,7 +254,7 @@ impl Look<'_> {
         let mut at = all_gone(reasons)?;
         // Each step leaves a reason behind; quiet hours may come between a few times.
         for _ in 0..8 {
-            let (_, reasons) = Look { now: at, ..*self }.look();
+            let (_, reasons) = Look { now: at, ahead: true, ..*self }.look();
             if reasons.is_empty() {
                 return Some(at);
             }
@@ -240,6 +280,7 @@ impl Look<'_> {
         self.limits(&mut found, &mut reasons);
         if !everything {
             self.outstanding(&found, &mut reasons);
+            self.number(&mut reasons);
         }
         (found, reasons)
     }
@@ -387,6 +428,15 @@ impl Look<'_> {
             counted,
             ..Reason::new(code)
         });
+    }
+
+    /// What it rests on belongs to others as well, so nothing is said of it but when to ask again.
+    fn number(&self, reasons: &mut Vec<Reason>) {
+        if let OnNumber::Busy { next } = self.ask.number
+            && !(self.ahead && next.is_some_and(|next| next <= self.now))
+        {
+            reasons.push(Reason { next, ..Reason::new(Code::NumberBusy) });
+        }
     }
 
     fn outstanding(&self, found: &Found, reasons: &mut Vec<Reason>) {

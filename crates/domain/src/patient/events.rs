@@ -367,6 +367,8 @@ payload! {
         announcement?: Window,
         /// The span in which quiet hours do not hold, if it was granted inside one: the patient asked for it, or the purpose lifts them for a time.
         quiet_lifted?: Window,
+        /// The reservation of the patient's telephone number, in the number's own stream.
+        reservation?: Uuid,
     }
 }
 payload! {

@@ -19,7 +19,7 @@ pub mod state;
 pub use admit::{Untrue, admit};
 pub use again::{Asked, asked};
 pub use agenda::{Entry, agenda};
-pub use decide::{Ask, Decision, RULES, decide, decide_by};
+pub use decide::{Ask, Decision, OnNumber, RULES, decide, decide_by};
 pub use events::Event;
 pub use evolve::evolve;
 pub use quota::{QuotaLine, quota};

@@ -194,7 +194,7 @@ fn frees(limit: &Limit, time: Time) -> Option<Frees> {
 }
 
 /// A contact counts from its time until its time plus the period, that end excluded. One dated ahead of this decision's clock counts already.
-pub(super) fn counts_at(limit: &Limit, time: Time, now: Time, zone: &Zone) -> bool {
+pub(crate) fn counts_at(limit: &Limit, time: Time, now: Time, zone: &Zone) -> bool {
     let Per::Rolling(period) = limit.per else { return true };
     let (shortest, longest) = period.bounds();
     if time + longest <= now {
@@ -270,7 +270,7 @@ pub fn tightest(lines: &[QuotaLine]) -> Option<&QuotaLine> {
 }
 
 /// The overall limits that hold for a rule.
-pub(super) fn overall_limits<'a>(policy: &'a Policy, rule: &Rule) -> impl Iterator<Item = &'a Limit> + use<'a> {
+pub(crate) fn overall_limits<'a>(policy: &'a Policy, rule: &Rule) -> impl Iterator<Item = &'a Limit> + use<'a> {
     let overridden = rule.overrides(super::events::Override::OverallLimits);
     policy.overall.iter().filter(move |_| !overridden)
 }

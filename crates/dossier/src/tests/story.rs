@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tact_domain::control::{Directory, DirectoryEvent, Policies, PolicyPublished};
 use tact_domain::disclosure::ExportPurpose;
 use tact_domain::envelope::{Hash, hash};
-use tact_domain::patient::{Ask, Decision, Event, State, decide, evolve};
+use tact_domain::patient::{Ask, Decision, Event, OnNumber, State, decide, evolve};
 use tact_domain::{Actor, Envelope, Recorded, Time, Zone};
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ impl Story {
         let now = at(time);
         let policy = self.policies.in_force(now).unwrap().policy.clone();
         let (purpose, channel, branch) = (purpose.parse().unwrap(), channel.parse().unwrap(), "north".parse().unwrap());
-        let ask = Ask { permit, purpose, channel, branch, about: None, reason: None };
+        let ask = Ask { permit, purpose, channel, branch, about: None, reason: None, number: OnNumber::NotAsked };
         let zone = Zone::new(self.state.zone().unwrap());
         let (permitted, event) = match decide(&self.state, &policy, &ask, now, &zone) {
             Decision::Permitted(e) => (true, Event::Permitted(e)),

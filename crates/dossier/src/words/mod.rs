@@ -246,6 +246,9 @@ impl Word for Code {
             Self::PermitOutstanding => {
                 ("somebody already held a permit for this", "на это же обращение уже действует разрешение")
             }
+            Self::NumberBusy => {
+                ("the telephone number was not to be rung at that time", "на этот номер телефона в это время звонить было нельзя")
+            }
         }
     }
 }

@@ -105,7 +105,7 @@ pub(super) fn check(connection: &Connection, path: &Path, network: &str) -> Resu
     Ok(())
 }
 
-/// A stream's name as the file stores it: a patient's 16 bytes, or one byte.
+/// A stream's name as the file stores it: a patient's 16 bytes, a number's 16 behind a 4, or one byte.
 #[derive(Debug)]
 pub(super) struct StreamKey(pub(super) StreamId);
 
@@ -113,6 +113,7 @@ impl ToSql for StreamKey {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let bytes: &[u8] = match &self.0 {
             StreamId::Patient(patient) => patient.as_bytes(),
+            StreamId::Number(number) => return Ok([&[4], number.as_bytes().as_slice()].concat().into()),
             StreamId::Policy => &[1],
             StreamId::Directory => &[2],
             StreamId::Access => &[3],
@@ -127,6 +128,9 @@ impl FromSql for StreamKey {
             [1] => Ok(Self(StreamId::Policy)),
             [2] => Ok(Self(StreamId::Directory)),
             [3] => Ok(Self(StreamId::Access)),
+            [4, number @ ..] if number.len() == 16 => {
+                Uuid::from_slice(number).map(|number| Self(StreamId::Number(number))).map_err(FromSqlError::other)
+            }
             bytes => Uuid::from_slice(bytes).map(|patient| Self(StreamId::Patient(patient))).map_err(FromSqlError::other),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tact_domain::control::{DirectoryEvent, PolicyPublished};
 use tact_domain::disclosure::AccessEvent;
+use tact_domain::number::NumberEvent;
 use tact_domain::patient::events::Event;
 use tact_domain::policy::{self, Policy};
 use tact_domain::{Branch, Recorded, Time};
@@ -23,6 +24,8 @@ pub(super) struct History {
     pub(super) events: Vec<(Position, Uuid, Recorded)>,
     /// The policies.
     pub(super) policies: Vec<PublishedAt>,
+    /// What was recorded of telephone numbers, in the order of the whole log.
+    pub(super) numbers: Vec<(Position, Uuid, Recorded<NumberEvent>)>,
     /// The branches' time zones.
     pub(super) branches: BTreeMap<Branch, chrono_tz::Tz>,
 }
@@ -47,7 +50,7 @@ impl PublishedAt {
 
 /// Reads and checks the log; `None` if it cannot be read at all.
 pub(super) fn check(aftermath: &Aftermath, report: &mut Report) -> Option<History> {
-    let mut history = History { events: Vec::new(), policies: Vec::new(), branches: BTreeMap::new() };
+    let mut history = History { events: Vec::new(), policies: Vec::new(), numbers: Vec::new(), branches: BTreeMap::new() };
     let mut ids = BTreeSet::new();
     let mut at = BTreeMap::new();
     let mut streams: BTreeMap<StreamId, (u64, [u8; 32], Time)> = BTreeMap::new();
@@ -90,7 +93,9 @@ pub(super) fn check(aftermath: &Aftermath, report: &mut Report) -> Option<Histor
         }
         *recorded_at = now;
         let by_reactor = json["actor"].as_str() == Some("system:reactor");
-        if !by_reactor && !aftermath.given.contains(&stored.id) {
+        // A reservation is nobody's command: an ask made it, whose permit it names.
+        let of_number = matches!(stored.stream, StreamId::Number(_));
+        if !by_reactor && !of_number && !aftermath.given.contains(&stored.id) {
             report.find("log", format!("nobody gave event {} at {}", stored.id, stored.position));
         }
         read(stored, &mut history, report)?;
@@ -141,6 +146,11 @@ fn read(stored: &tact_event_log::Stored, history: &mut History, report: &mut Rep
             } else {
                 unreadable(format!("{} is no branch", short(stored.id)));
             }
+        }
+        StreamId::Number(number) => {
+            let recorded = Recorded::<NumberEvent>::read(&stored.bytes).map_err(|e| unreadable(e.to_string())).ok()?;
+            *report.kinds.entry("number.reserved".to_owned()).or_default() += 1;
+            history.numbers.push((stored.position, number, recorded));
         }
         StreamId::Access => {
             Recorded::<AccessEvent>::read(&stored.bytes).map_err(|e| unreadable(e.to_string())).ok()?;

@@ -3,6 +3,7 @@
 mod again;
 mod book;
 mod log;
+mod numbers;
 mod promise;
 mod rows;
 mod verdict;
@@ -15,6 +16,6 @@ use crate::world::Aftermath;
 pub(crate) fn check(aftermath: &Aftermath, seed: u64, settings: Settings, report: &mut Report) {
     let Some(history) = log::check(aftermath, report) else { return };
     again::check(&history, aftermath, report);
-    promise::check(&history, report);
+    promise::check(&history, aftermath, report);
     rows::check(aftermath, &history, seed, settings.bug, report);
 }

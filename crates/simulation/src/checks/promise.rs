@@ -12,16 +12,19 @@ use uuid::Uuid;
 
 use super::book::{Book, Contact, Permit};
 use super::log::History;
+use super::numbers::Numbers;
 use super::verdict::{self, measured, of_channel};
 use crate::report::Report;
-use crate::world::short;
+use crate::world::{Aftermath, short};
 
-pub(super) fn check(history: &History, report: &mut Report) {
+pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Report) {
+    let mut numbers = Numbers::new(history, aftermath);
     let policies: BTreeMap<&str, &Policy> =
         history.policies.iter().map(|p| (p.recorded.event.version.as_str(), &*p.policy)).collect();
     let mut books: BTreeMap<Uuid, Book> = BTreeMap::new();
     for (position, patient, recorded) in &history.events {
-        let book = books.entry(*patient).or_default();
+        books.entry(*patient).or_default();
+        let Some(book) = books.get(patient) else { continue };
         let home = book.home.as_ref().and_then(|home| history.branches.get(home)).copied();
         let zone = book.zone.parse().ok().or(home).unwrap_or(chrono_tz::Tz::UTC);
         let mut policy = None;
@@ -29,9 +32,12 @@ pub(super) fn check(history: &History, report: &mut Report) {
             policy = policies.get(version.as_str()).copied();
             if let Some(policy) = policy {
                 judge(book, policy, *position, recorded, zone, report);
+                numbers.judge(&books, *patient, policy, *position, recorded, zone, report);
             }
         }
-        book.write(recorded, policy, zone);
+        if let Some(book) = books.get_mut(patient) {
+            book.write(recorded, policy, zone);
+        }
         match &recorded.event {
             Event::Absorbed(e) => absorbed(&mut books, *patient, e, *position, report),
             Event::Separated(e) => separated(&mut books, *patient, e, *position, report),
@@ -73,6 +79,10 @@ fn judge(book: &Book, policy: &Policy, position: Position, recorded: &Recorded, 
         Event::Refused(e) => {
             let mut codes: Vec<Code> = e.reasons.iter().map(|r| r.code).collect();
             codes.sort_unstable();
+            // What the number said, its own check looks at: it is said only where nothing else stands in the way.
+            if codes == [Code::NumberBusy] {
+                codes.clear();
+            }
             if codes != said.codes {
                 let (was, is) = (words(&codes), words(&said.codes));
                 report.find(

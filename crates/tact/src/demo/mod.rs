@@ -116,6 +116,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         checkpoint_file: None,
         listen,
         cached_patients: 50_000,
+        default_region: "RU".to_owned(),
         wait: std::time::Duration::from_secs(10),
         operator: tact_service::app::Operator::default(),
         now: Some(morning()),

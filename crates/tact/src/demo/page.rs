@@ -51,6 +51,7 @@ fn words(reason: &Value) -> String {
         "holiday" => "a holiday",
         "limit_reached" | "overall_limit_reached" => "limit reached",
         "permit_outstanding" => "someone is on it",
+        "number_busy" => "the number has been rung enough",
         other => other,
     };
     match (reason["limit"].as_str(), reason["text"].as_str()) {
