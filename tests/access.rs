@@ -138,6 +138,8 @@ pub(crate) struct Known {
     permit: Uuid,
     referral: Uuid,
     provider: Uuid,
+    /// A stop that is open, and one of those whose it may have been.
+    stop: (Uuid, Uuid),
     /// A contact with everything in order, and the position at which it is known.
     contact: (Uuid, String),
 }
@@ -159,7 +161,12 @@ impl Known {
             id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
         network.post(&format!("/v1/clinicians/{CLINICIAN}/departure"), json!({"new_clinic": "City hospital 2"})).await.ok();
         let contact = advertised(network).await;
-        Self { patient, other, appointment, permit, referral, provider, contact }
+        let shared = json!({"person": {"phone": "+7 900 000-00-09"}});
+        let sharing = network.patient("north", shared.clone()).await;
+        network.patient("north", shared).await;
+        let open = network.post("/v1/numbers/stops", json!({"phone": "+7 900 000-00-09", "channel": "sms"})).await.ok();
+        let stop = (id(&open["stop"]), sharing);
+        Self { patient, other, appointment, permit, referral, provider, stop, contact }
     }
 
     /// A request to a route that every caller with the right to it may make, as far as its form goes.
@@ -173,7 +180,7 @@ impl Known {
             .replace("{referral}", &self.referral.to_string())
             .replace("{contact}", &self.contact.0.to_string())
             .replace("{clinician}", CLINICIAN)
-            .replace("{stop}", CLINICIAN)
+            .replace("{stop}", &self.stop.0.to_string())
             .replace("{branch}", "north")
             .replace("{code}", "north")
             .replace("{version}", "default");
@@ -216,7 +223,7 @@ impl Known {
             ("POST", "patients") => json!({"home_branch": "north"}),
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
             ("POST", "stops") => json!({"phone": "+7 900 000-00-09", "channel": "sms"}),
-            ("POST", "answer") => json!({"patients": [self.patient]}),
+            ("POST", "answer") => json!({"patients": [self.stop.1]}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
             ("POST", "history-exports") => json!({"purpose": "inspection"}),
             ("POST", "erasure") => json!({"reason": "patient_request"}),

@@ -123,6 +123,14 @@ impl Life {
         self.post("/v1/patients/{patient}/consents", &[], consent).await;
         self.post("/v1/patients/{patient}/consent-withdrawals", &[], json!({"purpose": "promotion"})).await;
         self.post("/v1/patients/{patient}/preferences", &[], json!({"quiet_hours": {"from": "19:00", "until": "10:00"}})).await;
+        for _ in 0..2 {
+            self.post("/v1/patients", &[], json!({"home_branch": "north", "person": {"phone": "+7 900 000-00-09"}})).await;
+        }
+        let stop =
+            self.post("/v1/numbers/stops", &[], json!({"phone": "+7 900 000-00-09", "channel": "sms"})).await["stop"].clone();
+        let open = self.desk.get("/v1/numbers/stops?branch=north").await.ok();
+        let whose = json!({"patients": open["stops"][0]["patients"]});
+        self.post("/v1/numbers/stops/{stop}/answer", &[("stop", stop.as_str().unwrap())], whose).await;
         let feedback = json!({"branch": "north", "score": 9, "strengths": ["care"], "text": "Copper Meringue"});
         self.post("/v1/patients/{patient}/feedback", &[], feedback).await;
         let change = json!({"language": "en", "person": {"phone": "+7 907 953-16-84"}});

@@ -52,7 +52,7 @@ fn the_count_over_everybody_is_that_of_a_plain_recount() {
         let id = |rng: &mut SmallRng| Uuid::from_u128(rng.random());
         // The last one has left the number: only what was reserved on it counts.
         let (mut states, mut number, mut all) = (vec![State::default(); 4], Number::default(), Vec::new());
-        for _ in 0..rng.random_range(0..5) {
+        for _ in 0..rng.random_range(0..14) {
             let made = Made {
                 who: rng.random_range(0..4),
                 id: id(&mut rng),
@@ -99,7 +99,9 @@ fn the_count_over_everybody_is_that_of_a_plain_recount() {
         let counted = |days: i64, only: Option<&str>| {
             let counts = all.iter().filter(|made| {
                 // Recorded with one who has it as well, it counts whoever left.
-                let here = made.who < 3 || made.permit.is_some() || states[..3].iter().any(|s| s.contacts.iter().any(|c| c.id == made.id));
+                let here = made.who < 3
+                    || made.permit.is_some()
+                    || states[..3].iter().any(|s| s.contacts.iter().any(|c| c.id == made.id));
                 here && made.channel != Channel::Email
                     && made.outcome != Outcome::Failed
                     && made.time + Duration::days(days) > now

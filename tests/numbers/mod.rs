@@ -47,7 +47,14 @@ pub(crate) fn busy(answer: &Value) -> Value {
 }
 
 /// Records a contact under a permit.
-pub(crate) async fn contact(network: &Network, patient: Uuid, purpose: &str, channel: &str, permit: Uuid, outcome: &str) -> Value {
+pub(crate) async fn contact(
+    network: &Network,
+    patient: Uuid,
+    purpose: &str,
+    channel: &str,
+    permit: Uuid,
+    outcome: &str,
+) -> Value {
     let body = json!({"direction": "outbound", "purpose": purpose, "channel": channel, "branch": "north", "outcome": outcome, "permit": permit});
     network.post(&format!("/v1/patients/{patient}/contacts"), body).await.ok()
 }
@@ -145,10 +152,10 @@ async fn a_wrong_number_is_nobodys_attempt_and_stops_only_whom_it_was_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_are_merged_are_one_person_and_told_apart_again_they_share_the_number() {
     let network = Network::start().await;
-    let (anna, same, boris) =
-        (person(&network, PHONE).await, person(&network, PHONE).await, person(&network, PHONE).await);
+    let (anna, same, boris) = (person(&network, PHONE).await, person(&network, PHONE).await, person(&network, PHONE).await);
     let permit = permitted(&ask(&network, same, "promotion", "sms", None).await);
     network.post(&format!("/v1/patients/{same}/permits/{permit}/start"), json!({})).await.ok();
+    network.set_clock("2026-03-02T09:01:00Z");
     network.post(&format!("/v1/patients/{anna}/merge"), json!({"from": same})).await.ok();
     network.until(anna, "patient.absorbed").await;
     // Begun, it counts until its outcome is known, which is recorded with the survivor.
@@ -160,7 +167,7 @@ async fn those_who_are_merged_are_one_person_and_told_apart_again_they_share_the
     network.until(same, "patient.separated").await;
     permitted(&ask(&network, anna, "promotion", "email", None).await);
     permitted(&ask(&network, same, "promotion", "sms", None).await);
-    assert_eq!(busy(&ask(&network, boris, "promotion", "sms", None).await), "2026-03-02T09:30:00Z");
+    assert_eq!(busy(&ask(&network, boris, "promotion", "sms", None).await), "2026-03-02T09:31:00Z");
     network.stop().await;
 }
 

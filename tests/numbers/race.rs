@@ -94,7 +94,8 @@ async fn a_reservation_whose_maker_died_lapses_by_itself() {
         network.set_clock(&lapses.to_rfc3339());
         permitted(&super::ask(network, boris, "promotion", "sms", None).await);
         let log = network.app().transactor.log();
-        let stored = log.read_stream(StreamId::Number(number(network, anna).await), Position::START, Freshness::Latest).await.unwrap();
+        let stored =
+            log.read_stream(StreamId::Number(number(network, anna).await), Position::START, Freshness::Latest).await.unwrap();
         let patients = stored.iter().map(|stored| match Recorded::<NumberEvent>::read(&stored.bytes).unwrap().event {
             NumberEvent::Reserved(reserved) => reserved.patient,
             other => panic!("{other:?}"),

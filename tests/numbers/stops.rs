@@ -19,7 +19,9 @@ async fn stop(network: &Network, purpose: Option<&str>) -> Value {
 }
 
 fn withdrawn(events: &[tact_domain::Recorded<Event>]) -> bool {
-    events.iter().any(|r| matches!(&r.event, Event::ConsentWithdrawn(e) if e.purpose.as_ref().is_some_and(|p| p.as_str() == "promotion")))
+    events
+        .iter()
+        .any(|r| matches!(&r.event, Event::ConsentWithdrawn(e) if e.purpose.as_ref().is_some_and(|p| p.as_str() == "promotion")))
 }
 
 fn wished(events: &[tact_domain::Recorded<Event>]) -> bool {
@@ -87,7 +89,10 @@ async fn while_it_is_open_whose_stop_it_was_nobody_is_rung() {
         let path = format!("/v1/numbers/stops/{question}/answer");
         let gone = network.post(&path, json!({"patients": [clara]})).await.refused(422, "untrue");
         assert_eq!(gone["field"], "patients", "{gone}");
-        network.post(&format!("/v1/numbers/stops/{}/answer", Uuid::from_u128(5)), json!({"patients": [anna]})).await.refused(404, "not_found");
+        network
+            .post(&format!("/v1/numbers/stops/{}/answer", Uuid::from_u128(5)), json!({"patients": [anna]}))
+            .await
+            .refused(404, "not_found");
         network.post(&path, json!({"patients": [anna]})).await.ok();
         assert!(withdrawn(&stream(network, anna).await) && !withdrawn(&stream(network, boris).await));
         assert_eq!(network.get("/v1/numbers/stops?branch=north").await.ok(), json!({"stops": []}));

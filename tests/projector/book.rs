@@ -249,7 +249,15 @@ fn act(state: &State, policy: &Policy, dice: &mut Dice, now: Time, number: u64, 
             }
         }
         40..60 => {
-            let ask = Ask { permit: dice.id(), purpose, channel, branch: here, about: None, reason: Some(dice.id()), number: OnNumber::NotAsked };
+            let ask = Ask {
+                permit: dice.id(),
+                purpose,
+                channel,
+                branch: here,
+                about: None,
+                reason: Some(dice.id()),
+                number: OnNumber::NotAsked,
+            };
             let zone = Zone::new(state.zone().unwrap_or(chrono_tz::UTC));
             let now = now.max(state.last_recorded_at.unwrap_or(now));
             match decide(state, policy, &ask, now, &zone) {

@@ -244,7 +244,15 @@ impl Scene {
             }),
             Self::Ask(purpose, channel) => {
                 let (purpose, channel) = (purpose.clone(), *channel);
-                let ask = Ask { permit: id(3), purpose, channel, branch: branch(), about: None, reason: None, number: OnNumber::NotAsked };
+                let ask = Ask {
+                    permit: id(3),
+                    purpose,
+                    channel,
+                    branch: branch(),
+                    about: None,
+                    reason: None,
+                    number: OnNumber::NotAsked,
+                };
                 match decide(state, policy, &ask, time, &Zone::new(chrono_tz::Europe::Moscow)) {
                     Decision::Permitted(e) => Event::Permitted(e),
                     Decision::Refused(e) => Event::Refused(e),

@@ -42,6 +42,7 @@ impl std::fmt::Debug for Stop {
 #[schema(as = StopHeard)]
 pub(crate) struct Heard {
     /// `recorded`: it was the wish of the one who has the number. `open`: several have it, and somebody must say whose it was.
+    #[schema(example = "recorded")]
     result: &'static str,
     /// If it is open: the stop, to be answered under `/v1/numbers/stops/{stop}/answer`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +96,9 @@ pub(crate) async fn stop(State(app): State<Arc<App>>, write: Write<Stop>) -> Res
         return Ok(Answer(Heard { result: "recorded", stop: None, receipt: Some((&done).into()) }, done.position, done.repeated));
     }
     if people.is_empty() {
-        return Err(Problem::not_found("nobody who may be contacted has this number; there is nothing to stop").with("field", "phone"));
+        return Err(
+            Problem::not_found("nobody who may be contacted has this number; there is nothing to stop").with("field", "phone")
+        );
     }
     let mut command = write.command(number, body.time, None);
     command.event = write.id("stop");

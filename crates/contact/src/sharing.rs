@@ -88,9 +88,7 @@ impl Sharing {
         };
         match number {
             Answer::Free { .. } => alone,
-            Answer::Busy { next } => {
-                decide(state, policy, &Ask { number: OnNumber::Busy { next }, ..ask.clone() }, now, &zone())
-            }
+            Answer::Busy { next } => decide(state, policy, &Ask { number: OnNumber::Busy { next }, ..ask.clone() }, now, &zone()),
         }
     }
 

@@ -78,7 +78,7 @@ pub struct Envelope {
     pub id: Uuid,
     /// The network that it belongs to; the CloudEvents `source` is `/tact/<network>`.
     pub network: SmolStr,
-    /// What it is about: the patient's UUID, `policy`, `directory` or `access`.
+    /// What it is about: the patient's UUID, `n-` and a number's fingerprint, `policy`, `directory` or `access`.
     pub subject: SmolStr,
     /// When it happened, which may be long before it was recorded.
     pub time: Time,

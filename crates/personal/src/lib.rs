@@ -151,10 +151,12 @@ table! {
 }
 
 const PERSON: &str = "SELECT patient, name, phone, email, address, birth_date FROM people WHERE patient = $1 AND NOT erased";
-const INSERT_PERSON: &str = "INSERT INTO people (patient, command, name, phone, email, address, birth_date, search, erased, number)
+const INSERT_PERSON: &str =
+    "INSERT INTO people (patient, command, name, phone, email, address, birth_date, search, erased, number)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9) ON CONFLICT (patient) DO NOTHING";
 const COMMAND: &str = "SELECT command, erased FROM people WHERE patient = $1";
-const CHANGE: &str = "UPDATE people SET name = $2, phone = $3, email = $4, address = $5, birth_date = $6, search = $7, number = $8
+const CHANGE: &str =
+    "UPDATE people SET name = $2, phone = $3, email = $4, address = $5, birth_date = $6, search = $7, number = $8
     WHERE patient = $1 AND NOT erased";
 const SEARCH: &str = "SELECT patient, name, phone, email, address, birth_date FROM people
     WHERE search LIKE $1 ESCAPE '!' AND NOT erased AND patient > $2 ORDER BY patient LIMIT $3";

@@ -102,8 +102,7 @@ const STOPS: &str = "SELECT stop, number FROM number_stops ORDER BY asked_at, st
 const STOP: &str = "SELECT stop, number FROM number_stops WHERE stop = $1";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
-pub const SQL: &[&str] =
-    &[HOLDERS, BY_NUMBER, WITHOUT, FILL, REGION, SET_REGION, FORGET, NOTE_STOP, FORGET_STOP, STOPS, STOP];
+pub const SQL: &[&str] = &[HOLDERS, BY_NUMBER, WITHOUT, FILL, REGION, SET_REGION, FORGET, NOTE_STOP, FORGET_STOP, STOPS, STOP];
 
 /// The people who have one number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -267,7 +266,9 @@ mod tests {
     fn however_a_number_is_written_it_is_one_number() {
         let numbering = numbering();
         let one = numbering.fingerprint("+7 (495) 123-45-67");
-        for same in ["8 (495) 123-45-67", "84951234567", "7 495 123 45 67", "4951234567", "+7-495-123.45.67", "+7 (495) 1234567 ext 5"] {
+        for same in
+            ["8 (495) 123-45-67", "84951234567", "7 495 123 45 67", "4951234567", "+7-495-123.45.67", "+7 (495) 1234567 ext 5"]
+        {
             assert_eq!(numbering.fingerprint(same), one, "{same}");
         }
         assert_ne!(numbering.fingerprint("+7 (495) 123-45-68"), one);

@@ -204,7 +204,12 @@ impl Story {
             let entries = patient::agenda(&stream.state, &self.policy, &self.zone(patient));
             for entry in entries.into_iter().filter(|e| e.branch == *branch && e.is_due(now)) {
                 let suggested = agenda::suggested(&stream.state, &self.policy, &entry.purpose, entry.about, branch);
-                due.extend(suggested.map(|ask| Due { patient, entry, channel: ask.channel, decision: self.decide(patient, &ask, now) }));
+                due.extend(suggested.map(|ask| Due {
+                    patient,
+                    entry,
+                    channel: ask.channel,
+                    decision: self.decide(patient, &ask, now),
+                }));
             }
         }
         due

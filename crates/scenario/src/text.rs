@@ -207,7 +207,8 @@ impl<'t> Author<'t> {
         match kind {
             "event" => Some((self.event(table, value, at)?, None)),
             "ask" => {
-                let ask = self.reader.table(value, "ask", &["purpose", "channel", "branch", "about", "reason", "patient", "with"])?;
+                let ask =
+                    self.reader.table(value, "ask", &["purpose", "channel", "branch", "about", "reason", "patient", "with"])?;
                 let purpose = self.word::<Purpose>(ask, "purpose");
                 let channel = self.word::<Channel>(ask, "channel");
                 let branch = self.word::<Branch>(ask, "branch");

@@ -74,6 +74,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("patient", "The patient. One who was merged stands for the survivor."),
     ("permit", "The permit, as the answer named it that granted it."),
     ("referral", "The care referral, as its opening named it."),
+    ("stop", "The stop, as the answer named it that said it is open."),
     ("version", "The version under which it was published."),
 ];
 

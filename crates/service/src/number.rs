@@ -12,9 +12,9 @@ use smol_str::SmolStr;
 use tact_database::DbError;
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::number::{Answer, Number, NumberEvent, NumberReserved, Party, RESERVED_FOR, Wanted, answer, day_of};
-use tact_domain::patient::{State, agenda};
 use tact_domain::patient::admit::CLOCK_TOLERANCE;
 use tact_domain::patient::state::Standing;
+use tact_domain::patient::{State, agenda};
 use tact_domain::policy::Policy;
 use tact_domain::{Envelope, Recorded, Time, Zone, to_millis};
 use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, Stored, StreamId};
@@ -259,9 +259,10 @@ impl Numbers {
         if clock + CLOCK_TOLERANCE < now {
             return Err(Failure::ClockBehind { clock, last: now });
         }
-        // One permit may be reserved again once its reservation has lapsed.
+        // One permit may be reserved again once its reservation has lapsed, or on another number.
         let before = known.number.reservations.iter().filter(|r| r.permit == wanted.permit).count();
-        let reservation = self.keys.derive(&[b"number.reserved", wanted.permit.as_bytes(), &(before as u64).to_be_bytes()]);
+        let reservation =
+            self.keys.derive(&[b"number.reserved", id.as_bytes(), wanted.permit.as_bytes(), &(before as u64).to_be_bytes()]);
         let event = NumberEvent::Reserved(NumberReserved {
             reservation,
             patient: sight.patient,
@@ -292,7 +293,9 @@ impl Numbers {
     ) -> Result<Vec<(Uuid, Uuid)>, Failure> {
         let policies = control.ready_to_decide().await?;
         let known = transactor.patient_now(patient).await?;
-        let Some(permit) = known.state.permit(permit).filter(|permit| permit.channel.uses_number()) else { return Ok(Vec::new()) };
+        let Some(permit) = known.state.permit(permit).filter(|permit| permit.channel.uses_number()) else {
+            return Ok(Vec::new());
+        };
         let Some(occasion) = &permit.occasion else { return Ok(Vec::new()) };
         let day = day_of(occasion.at, &control.zone(&known.state));
         let now = self.clock.now();

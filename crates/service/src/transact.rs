@@ -324,7 +324,10 @@ impl Transactor {
             if let Some(reason) = known.set_aside.as_ref().filter(|_| !blindly) {
                 return Err(Failure::SetAside { patient: target, reason: reason.clone() });
             }
-            let event = match decide(&known.state, Moment { patient: target, position: known.position, now, clock, blind: known.set_aside.is_some() }) {
+            let event = match decide(
+                &known.state,
+                Moment { patient: target, position: known.position, now, clock, blind: known.set_aside.is_some() },
+            ) {
                 Err(Failure::Untrue(_)) if !fresh => {
                     known = self.catch_up(target, known, Freshness::Latest).await?;
                     fresh = true;

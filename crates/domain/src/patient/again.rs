@@ -35,7 +35,8 @@ pub fn asked(event: &Event) -> Option<Asked<'_>> {
         Event::Refused(e) => {
             let (purpose, branch) = (e.purpose.clone(), e.branch.clone());
             let number = OnNumber::of(&e.reasons);
-            let ask = Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None, number };
+            let ask =
+                Ask { permit: Uuid::nil(), purpose, channel: e.channel, branch, about: e.asked_about, reason: None, number };
             Some(Asked { ask, policy: &e.policy, rules: e.rules, zone: &e.zone })
         }
         _ => None,

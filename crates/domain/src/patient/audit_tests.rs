@@ -102,7 +102,15 @@ impl Story {
     /// Asks for a permit and makes the contact at once.
     fn permitted(&mut self, n: u128, name: &str, channel: Channel, at: Time, outcome: Outcome) -> &mut Self {
         let permit = id(1000 + n);
-        let ask = Ask { permit, purpose: purpose(name), channel, branch: "north".parse().unwrap(), about: None, reason: None, number: OnNumber::NotAsked };
+        let ask = Ask {
+            permit,
+            purpose: purpose(name),
+            channel,
+            branch: "north".parse().unwrap(),
+            about: None,
+            reason: None,
+            number: OnNumber::NotAsked,
+        };
         let policy = self.policies.in_force(at).unwrap().policy.clone();
         match decide(&self.state, &policy, &ask, at, &self.zone()) {
             Decision::Permitted(e) => self.tell(at, Event::Permitted(e)),
@@ -269,7 +277,15 @@ fn a_contact_that_began_and_never_ended_counts_for_others_and_is_not_judged() {
     story.tell(day(-1), granted(Channel::Phone, None));
     let permit = id(1001);
     let branch: Branch = "north".parse().unwrap();
-    let ask = Ask { permit, purpose: purpose("promotion"), channel: Channel::Phone, branch, about: None, reason: None, number: OnNumber::NotAsked };
+    let ask = Ask {
+        permit,
+        purpose: purpose("promotion"),
+        channel: Channel::Phone,
+        branch,
+        about: None,
+        reason: None,
+        number: OnNumber::NotAsked,
+    };
     let policy = story.policies.in_force(day(0)).unwrap().policy.clone();
     let Decision::Permitted(e) = decide(&story.state, &policy, &ask, day(0), &story.zone()) else { panic!("refused") };
     story.tell(day(0), Event::Permitted(e));

@@ -18,7 +18,7 @@ use crate::report::Report;
 use crate::world::{Aftermath, short};
 
 pub(super) fn check(history: &History, aftermath: &Aftermath, report: &mut Report) {
-    let mut numbers = Numbers::new(history, aftermath);
+    let numbers = Numbers::new(history, aftermath);
     let policies: BTreeMap<&str, &Policy> =
         history.policies.iter().map(|p| (p.recorded.event.version.as_str(), &*p.policy)).collect();
     let mut books: BTreeMap<Uuid, Book> = BTreeMap::new();
