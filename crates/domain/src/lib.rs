@@ -10,6 +10,8 @@ pub mod disclosure;
 pub mod envelope;
 pub mod patient;
 pub mod policy;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod toml_text;
 pub mod values;
 pub mod zone;
