@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tact_event_log::contract::appended;
 use tact_event_log::jetstream::NatsLogin;
-use tact_event_log::{EventLog, FeedLimits, FeedStream, JetStreamConfig, NewEvent, Position, open_jetstream};
+use tact_event_log::{FeedLimits, FeedStream, JetStreamConfig, NewEvent, Position, open_jetstream};
 use tact_feed::role::Feeder;
 use tact_feed::transform::Transform;
 use tact_service::clock::Clock;
@@ -126,7 +126,7 @@ async fn python_and_javascript_read_the_feed_by_what_their_pages_say() {
 async fn duckdb_asks_the_exported_file_by_what_its_page_says() {
     let network = Network::start().await;
     let (anna, boris) = (network.patient("north", json!({})).await, network.patient("north", json!({})).await);
-    let mut call = async |patient: uuid::Uuid, time: &str, direction: &str, outcome: &str| {
+    let call = async |patient: uuid::Uuid, time: &str, direction: &str, outcome: &str| {
         let contact = json!({"direction": direction, "purpose": "callback", "channel": "phone", "branch": "north", "outcome": outcome, "time": time});
         network.post(&format!("/v1/patients/{patient}/contacts"), contact).await.ok();
     };

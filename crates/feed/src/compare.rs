@@ -73,6 +73,9 @@ impl Look<'_> {
     }
 
     fn resolved(&mut self, at: &str, old: &Value, new: &Value) {
+        if beside(old) != beside(new) {
+            self.breach(at, "what stands beside a reference has changed");
+        }
         let (Some(old), Some(new)) = (resolve(self.old, old), resolve(self.new, new)) else {
             return self.breach(at, "it refers to what is not there");
         };
@@ -89,7 +92,7 @@ impl Look<'_> {
     fn keyword(&mut self, at: &str, keyword: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
         let (before, after) = (old.get(keyword), new.get(keyword));
         match keyword {
-            _ if NOTES.contains(&keyword) || keyword == "$ref" || before == after => {}
+            _ if NOTES.contains(&keyword) || keyword == "$ref" => {}
             "properties" => self.properties(at, old, new),
             "required" => self.required(at, old, new),
             "enum" => {
@@ -105,6 +108,8 @@ impl Look<'_> {
                 self.compare(&format!("{at}/{keyword}"), before.unwrap_or(&Value::Null), after.unwrap_or(&Value::Null));
             }
             "prefixItems" | "oneOf" | "anyOf" | "allOf" => self.branches(at, keyword, items(before), items(after)),
+            // Only now: what refers to something else may be the same words and mean another thing.
+            _ if before == after => {}
             _ if SAME.contains(&keyword) => {
                 let shown = |value: Option<&Value>| value.map_or_else(|| "absent".to_owned(), Value::to_string);
                 self.breach(at, format!("`{keyword}` was {} and is {}", shown(before), shown(after)));
@@ -154,6 +159,12 @@ fn items(value: Option<&Value>) -> &[Value] {
 
 fn reference(schema: &Value) -> Option<&str> {
     schema.get("$ref").and_then(Value::as_str)
+}
+
+/// What a reference is narrowed by, if it is.
+fn beside(schema: &Value) -> Vec<(&String, &Value)> {
+    let fields = schema.as_object().filter(|fields| fields.contains_key("$ref"));
+    fields.into_iter().flatten().filter(|(name, _)| *name != "$ref" && !NOTES.contains(&name.as_str())).collect()
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {

@@ -282,11 +282,9 @@ fn shown<'a>(
     raw: &'a RawValue,
     scope: Option<Scope<'_>>,
 ) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
-    if branch.is_some_and(|branch| scope.is_some_and(|covers| !covers(branch))) {
-        return Ok(None);
-    }
     let whole = Ok(Some(Cow::Borrowed(raw.get())));
     match event {
+        // What holds for the network holds for every branch, wherever it was recorded.
         Payload::Policy => whole,
         Payload::Directory(event) => match event {
             // A branch's name is the network's own.
@@ -324,7 +322,7 @@ fn shown_of_patient<'a>(
         _ => (None, false),
     };
     // One that neither was recorded at a branch nor is about one is about a patient of any.
-    let theirs = branch.or(own).is_some() && own.is_none_or(covers);
+    let theirs = branch.or(own).is_some() && branch.is_none_or(covers) && own.is_none_or(covers);
     if carried || !theirs {
         return Ok(None);
     }
