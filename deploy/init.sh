@@ -37,11 +37,13 @@ follow() {
 }
 
 # The users of the images: nats runs as root, postgres as 999, tact as 65532.
-for user in services reactor projector notary; do
+for user in services reactor projector notary feed feed-writer; do
     keep 65532 "$folder/tact/nats-$user"
 done
 keep 0 "$folder/nats/operator"
 keep 0 "$folder/nats/witness"
+keep 0 "$folder/nats/maintainer"
+keep 0 "$folder/nats/analyst"
 password() {
     cat "$folder/$1"
 }
@@ -49,6 +51,10 @@ follow 0 "$folder/nats/passwords.conf" "SERVICES_PASSWORD: \"$(password tact/nat
 REACTOR_PASSWORD: \"$(password tact/nats-reactor)\"
 PROJECTOR_PASSWORD: \"$(password tact/nats-projector)\"
 NOTARY_PASSWORD: \"$(password tact/nats-notary)\"
+FEED_PASSWORD: \"$(password tact/nats-feed)\"
+FEED_WRITER_PASSWORD: \"$(password tact/nats-feed-writer)\"
+ANALYST_PASSWORD: \"$(password nats/analyst)\"
+MAINTAINER_PASSWORD: \"$(password nats/maintainer)\"
 WITNESS_PASSWORD: \"$(password nats/witness)\"
 OPERATOR_PASSWORD: \"$(password nats/operator)\""
 

@@ -54,6 +54,10 @@ const OPEN_ROUTES: &[&str] = &[
     "/checkpoint/1",
     "/keys",
     "/log/0/0-255/checkpoint",
+    // What events look like.
+    "/asyncapi.json",
+    "/schemas",
+    "/schemas/feed/contact.made.v1.json",
     "/log/0/0-255/tile/0/000.p/1",
 ];
 
@@ -105,6 +109,8 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/patients/{patient}/erasure", INSPECTORS, Open),
     // notary
     ("POST",  "/v1/patients/{patient}/history-exports", &["network_manager", "regulator"], Whole),
+    // feed
+    ("GET",   "/v1/feed", &["analyst", "network_manager", "system"], Open),
     // referral
     ("POST",  "/v1/patients/{patient}/referrals", DESK, Open),
     ("GET",   "/v1/patients/{patient}/referrals", WITNESSES, Open),

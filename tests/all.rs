@@ -12,6 +12,7 @@ mod erasure;
 mod event_log;
 mod evidence;
 mod faults;
+mod feed;
 mod fhir;
 mod golden;
 mod network;

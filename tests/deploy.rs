@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 use tact_event_log::contract::{appended, collect, event, patient};
 use tact_event_log::jetstream::NatsLogin;
-use tact_event_log::{Append, EventLog, Freshness, JetStreamConfig, JetStreamLog, Position, StreamId, open_jetstream};
+use tact_event_log::{
+    Append, EventLog, FeedLimits, FeedMessage, FeedStream, Freshness, JetStreamConfig, JetStreamLog, Position, Published,
+    Reached, StreamId, open_jetstream,
+};
 use tact_service::clock::Clock;
 use tact_testbed::{Nats, Postgres, nats_server};
 use tempfile::TempDir;
@@ -16,12 +19,12 @@ use tempfile::TempDir;
 use crate::tidy::{documents, root, text};
 
 /// The files as the containers see them: the configuration, and the secrets made by the script.
-struct Layout {
+pub(crate) struct Layout {
     folder: TempDir,
 }
 
 impl Layout {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let layout = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(layout.path("nats")).unwrap();
         for file in std::fs::read_dir(root().join("deploy/nats")).unwrap() {
@@ -40,7 +43,7 @@ impl Layout {
         self.folder.path().join(name)
     }
 
-    fn secret(&self, name: &str) -> String {
+    pub(crate) fn secret(&self, name: &str) -> String {
         std::fs::read_to_string(self.path("secrets").join(name)).unwrap().trim().to_owned()
     }
 
@@ -57,7 +60,7 @@ fn secrets_are_made_once_and_kept_from_others() {
     use std::os::unix::fs::PermissionsExt;
     let layout = Layout::new();
     let made = layout.secrets();
-    assert_eq!(made.len(), 10, "{:?}", made.keys());
+    assert_eq!(made.len(), 14, "{:?}", made.keys());
     for file in made.keys() {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400, "{}", file.display());
     }
@@ -66,7 +69,11 @@ fn secrets_are_made_once_and_kept_from_others() {
         "tact/nats-reactor",
         "tact/nats-projector",
         "tact/nats-notary",
+        "tact/nats-feed",
+        "tact/nats-feed-writer",
         "nats/operator",
+        "nats/maintainer",
+        "nats/analyst",
         "nats/witness",
         "postgres/password",
         "tact/id-key",
@@ -123,7 +130,7 @@ fn every_node_writes_to_disk_before_it_answers() {
 }
 
 /// One server with the users of production.
-async fn server(layout: &Layout) -> Nats {
+pub(crate) async fn server(layout: &Layout) -> Nats {
     let users = text("deploy/nats/users.conf")
         .replace("include \"../secrets/nats/passwords.conf\"", &layout.secret("nats/passwords.conf"));
     Nats::start_with(&users).await.unwrap()
@@ -162,6 +169,7 @@ async fn the_nats_users_may_do_their_work() {
         ("reactor", "reactor"),
         ("reactor", "import"),
         ("notary", "notary"),
+        ("feed", "feed"),
     ] {
         let log = log(&nats, &layout, user).await;
         let mut follow = log.follow(name, Position::START).await.unwrap();
@@ -219,7 +227,7 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
         ("STREAM.CREATE.other", json!({ "name": "other", "subjects": ["other.>"] })),
         ("CONSUMER.CREATE.tact-tact.somebody", json!({ "stream_name": "tact-tact", "config": { "durable_name": "somebody" } })),
     ];
-    for user in ["services", "reactor", "projector", "notary"] {
+    for user in ["services", "reactor", "projector", "notary", "feed"] {
         for (operation, payload) in &attempts {
             let subject = format!("$JS.API.{operation}");
             let password = layout.secret(&format!("tact/nats-{user}"));
@@ -234,14 +242,171 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
     let notary = layout.secret("tact/nats-notary");
     let error = refused(&nats, "notary", notary, &patient(1).subject("tact"), json!({})).await;
     assert!(error.is_some(), "the notary may append to a patient's stream");
+    let feed = layout.secret("tact/nats-feed");
+    let error = refused(&nats, "feed", feed, &patient(1).subject("tact"), json!({})).await;
+    assert!(error.is_some(), "the feed may append");
     let read = services.read_stream(patient(1), Position::START, Freshness::Latest).await.unwrap();
     assert_eq!(read.iter().map(|stored| stored.position).collect::<Vec<_>>(), [first, second]);
-    // The operator may: so it was the permissions that refused, and not something else.
-    let operator = layout.secret("nats/operator");
+    // The maintainer may: so it was the permissions that refused, and not something else.
+    let maintainer = layout.secret("nats/maintainer");
     assert_eq!(
-        refused(&nats, "operator", operator, "$JS.API.STREAM.SNAPSHOT.tact-tact", json!({ "deliver_subject": "_INBOX.x" })).await,
+        refused(&nats, "maintainer", maintainer, "$JS.API.STREAM.SNAPSHOT.tact-tact", json!({ "deliver_subject": "_INBOX.x" }))
+            .await,
         None
     );
+}
+
+/// The feed's stream as production has it, with one message in it.
+async fn feed(nats: &Nats, layout: &Layout) -> FeedStream {
+    let login = NatsLogin::Password { user: "feed-writer".into(), password: layout.secret("tact/nats-feed-writer") };
+    let config = JetStreamConfig { login, ..JetStreamConfig::new("tact", [nats.url()]) };
+    let mut feed = FeedStream::open(config, FeedLimits::default()).await.unwrap();
+    assert_eq!(feed.reached().await.unwrap(), Reached::Nothing);
+    let message = FeedMessage {
+        id: uuid::Uuid::from_u128(1),
+        position: Position::from_stored(1),
+        topic: "contact.made.north".to_owned(),
+        bytes: bytes::Bytes::from_static(b"{}"),
+    };
+    assert_eq!(feed.publish(&mut std::iter::once(message)).await.unwrap(), Published::Done);
+    feed
+}
+
+async fn client(nats: &Nats, user: &str, password: String) -> async_nats::Client {
+    async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password).connect(nats.url()).await.unwrap()
+}
+
+/// JetStream's answer to a request.
+async fn answer(client: &async_nats::Client, subject: &str, payload: Value) -> Value {
+    let payload = if payload.is_null() { String::new() } else { payload.to_string() };
+    let answer = client.request(subject.to_owned(), payload.into()).await.unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_analyst_reads_the_feed_and_reaches_nothing_else() {
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    let services = log(&nats, &layout, "services").await;
+    let first = appended(&services, patient(1), Position::START, event(1, 1)).await;
+    let mut feed = feed(&nats, &layout).await;
+    let password = || layout.secret("nats/analyst");
+    let analyst = client(&nats, "analyst", password()).await;
+    // A consumer of one's own, by the JetStream domain `feed`.
+    let context = async_nats::jetstream::with_domain(analyst.clone(), "feed");
+    let api = "$JS.feed.API";
+    let config = json!({ "stream_name": "tact-tact-feed", "config": { "name": "mine", "durable_name": "mine", "ack_policy": "explicit" } });
+    let made = answer(&analyst, &format!("{api}.CONSUMER.CREATE.tact-tact-feed.mine"), config).await;
+    assert_eq!(made["error"], Value::Null, "{made}");
+    let stream = context.get_stream_no_info("tact-tact-feed").await.unwrap();
+    let consumer: async_nats::jetstream::consumer::PullConsumer = stream.get_consumer("mine").await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    let message = futures::StreamExt::next(&mut messages).await.unwrap().unwrap();
+    assert_eq!((&message.payload[..], message.subject.as_str()), (&b"{}"[..], "tact.feed.contact.made.north"));
+    message.double_ack().await.unwrap();
+    // What is not allowed is refused by permission, in the names of the own account and of the domain.
+    let attempts = [
+        "STREAM.INFO.tact-tact",
+        "STREAM.NAMES",
+        "STREAM.LIST",
+        "STREAM.CREATE.other",
+        "STREAM.UPDATE.tact-tact-feed",
+        "STREAM.PURGE.tact-tact-feed",
+        "STREAM.DELETE.tact-tact-feed",
+        "STREAM.MSG.DELETE.tact-tact-feed",
+        "STREAM.SNAPSHOT.tact-tact-feed",
+        "STREAM.MSG.GET.tact-tact",
+        "DIRECT.GET.tact-tact",
+        "CONSUMER.CREATE.tact-tact.mine",
+        "CONSUMER.MSG.NEXT.tact-tact.projector",
+        "CONSUMER.DELETE.tact-tact.projector",
+    ];
+    let subjects = attempts.iter().flat_map(|attempt| [format!("$JS.API.{attempt}"), format!("{api}.{attempt}")]);
+    let own = ["tact.evt.net.policy", "tact.feed.contact.made.north", "tact.checkpoint", "$JS.ACK.tact-tact.projector.1.1.1.1.1"];
+    for subject in subjects.chain(own.map(str::to_owned)).chain([patient(1).subject("tact")]) {
+        let error = refused(&nats, "analyst", password(), &subject, json!({})).await;
+        let error = error.unwrap_or_else(|| panic!("an analyst may {subject}"));
+        assert!(error.to_lowercase().contains("permissions violation"), "{subject}: {error}");
+    }
+    // An answer that is sent to a subject of the log or the feed reaches neither: it stays within the analyst's account.
+    for subject in [patient(1).subject("tact"), "tact.feed.contact.made.north".to_owned()] {
+        let asked = [format!("{api}.STREAM.INFO.tact-tact-feed"), format!("{api}.CONSUMER.MSG.NEXT.tact-tact-feed.mine")];
+        for ask in asked {
+            analyst.publish_with_reply(ask, subject.clone(), bytes::Bytes::new()).await.unwrap();
+        }
+        let config = json!({ "stream_name": "tact-tact-feed", "config": { "name": "push", "deliver_subject": subject, "ack_policy": "none" } });
+        answer(&analyst, &format!("{api}.CONSUMER.CREATE.tact-tact-feed.push"), config).await;
+    }
+    // Whatever of that was to arrive has: the next answer comes behind it.
+    analyst.flush().await.unwrap();
+    answer(&analyst, &format!("{api}.STREAM.INFO.tact-tact-feed"), Value::Null).await;
+    assert_eq!(feed.reached().await.unwrap(), Reached::At(first));
+    assert_eq!(services.head().await.unwrap(), first);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_fills_the_feed_can_do_nothing_else_with_it() {
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    feed(&nats, &layout).await;
+    let password = || layout.secret("tact/nats-feed-writer");
+    for operation in [
+        "STREAM.UPDATE.tact-tact-feed",
+        "STREAM.PURGE.tact-tact-feed",
+        "STREAM.DELETE.tact-tact-feed",
+        "STREAM.MSG.DELETE.tact-tact-feed",
+        "STREAM.CREATE.other",
+        "STREAM.INFO.tact-tact",
+        "CONSUMER.CREATE.tact-tact-feed.mine",
+    ] {
+        let error = refused(&nats, "feed-writer", password(), &format!("$JS.API.{operation}"), json!({})).await;
+        assert!(error.is_some(), "the feed's writer may {operation}");
+    }
+    let error = refused(&nats, "feed-writer", password(), &patient(1).subject("tact"), json!({})).await;
+    assert!(error.is_some(), "the feed's writer may append to the log");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_sees_how_everything_stands_and_changes_nothing() {
+    let layout = Layout::new();
+    let nats = server(&layout).await;
+    let services = log(&nats, &layout, "services").await;
+    let first = appended(&services, patient(1), Position::START, event(1, 1)).await;
+    feed(&nats, &layout).await;
+    log(&nats, &layout, "projector").await.follow("projector", Position::START).await.unwrap();
+    let password = || layout.secret("nats/operator");
+    let operator = client(&nats, "operator", password()).await;
+    for (subject, inside) in [
+        ("$JS.API.INFO", "memory"),
+        ("$JS.API.STREAM.LIST", "streams"),
+        ("$JS.API.STREAM.INFO.tact-tact", "state"),
+        ("$JS.API.CONSUMER.LIST.tact-tact", "consumers"),
+        ("$JS.API.CONSUMER.INFO.tact-tact.projector", "num_pending"),
+        ("$JS.feed.API.STREAM.INFO.tact-tact-feed", "state"),
+        ("$JS.feed.API.CONSUMER.LIST.tact-tact-feed", "consumers"),
+    ] {
+        let answer = answer(&operator, subject, Value::Null).await;
+        assert!(!answer[inside].is_null(), "{subject}: {answer}");
+    }
+    for operation in [
+        "STREAM.UPDATE.tact-tact",
+        "STREAM.PURGE.tact-tact",
+        "STREAM.DELETE.tact-tact",
+        "STREAM.MSG.DELETE.tact-tact",
+        "STREAM.MSG.GET.tact-tact",
+        "STREAM.SNAPSHOT.tact-tact",
+        "STREAM.CREATE.other",
+        "DIRECT.GET.tact-tact",
+        "CONSUMER.CREATE.tact-tact.mine",
+        "CONSUMER.DELETE.tact-tact.projector",
+        "CONSUMER.MSG.NEXT.tact-tact.projector",
+    ] {
+        let error = refused(&nats, "operator", password(), &format!("$JS.API.{operation}"), json!({})).await;
+        assert!(error.is_some(), "the operator may {operation}");
+    }
+    let error = refused(&nats, "operator", password(), &patient(1).subject("tact"), json!({})).await;
+    assert!(error.is_some(), "the operator may append");
+    assert_eq!(services.head().await.unwrap(), first);
 }
 
 /// The compose file with its anchors and merges resolved.

@@ -39,7 +39,7 @@ pub(crate) struct Network {
     client: Client<HttpConnector, Full<Bytes>>,
     keys: AtomicU32,
     /// Goes with everything in it when the test ends.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An answer.
@@ -126,6 +126,7 @@ impl Network {
             id_key_file: Some(key),
             signing_key_file: Some(folder.path().join("signing.key")),
             checkpoint_file: None,
+            feed: tact::settings::Feed::default(),
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             default_region: "RU".to_owned(),
@@ -138,7 +139,7 @@ impl Network {
         // On servers nobody is given one unasked.
         let manager = running.first_token.clone().unwrap_or_default();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { running, clock, manager, client, keys: AtomicU32::new(0), _folder: folder }
+        Self { running, clock, manager, client, keys: AtomicU32::new(0), folder }
     }
 
     async fn begin(self) -> Self {
@@ -160,6 +161,11 @@ impl Network {
     /// Where it listens.
     pub(crate) fn url(&self) -> &str {
         &self.running.url
+    }
+
+    /// The folder of what is embedded.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// The network's public keys, as anybody gets them.
@@ -220,11 +226,18 @@ impl Network {
         &self.running.app
     }
 
+    /// Sends a request and gives the answer's body to be read as it comes.
+    pub(crate) async fn open(&self, request: Request<Full<Bytes>>) -> hyper::Response<hyper::body::Incoming> {
+        self.client.request(request).await.unwrap()
+    }
+
     /// Sends a request as it is.
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Reply {
         let answer = self.client.request(request).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        // One that never ends is not read; tests/feed does.
+        let endless = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let bytes = if endless { Bytes::new() } else { body.collect().await.unwrap().to_bytes() };
         Reply { status: parts.status, headers: parts.headers, json: serde_json::from_slice(&bytes).unwrap_or_default() }
     }
 

@@ -318,6 +318,7 @@ impl Cluster {
             id_key_file: Some(self.folder.path().join("id.key")),
             signing_key_file: Some(self.folder.path().join("signing.key")),
             checkpoint_file: None,
+            feed: tact::settings::Feed::default(),
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             default_region: "RU".to_owned(),

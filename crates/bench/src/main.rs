@@ -4,6 +4,7 @@
 
 mod embedded;
 mod evidence;
+mod feed;
 mod http;
 mod jetstream;
 mod measure;
@@ -28,6 +29,8 @@ enum What {
     Embedded,
     /// Verifying histories against SHA-256 and JSON parsing, and what a notary costs those who append.
     Evidence,
+    /// Filling the feed for analysts against a bare copy of the same stream.
+    Feed,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
@@ -85,6 +88,9 @@ async fn main() -> Result<()> {
     }
     if wanted(What::Evidence) {
         evidence::run(&work, cli.pairs).await?;
+    }
+    if wanted(What::Feed) {
+        feed::run(&work, cli.pairs).await?;
     }
     if wanted(What::Projector) {
         projector::run(&work, cli.pairs).await?;

@@ -17,6 +17,7 @@ pub const POLICY_NOTICE: chrono::Duration = chrono::Duration::seconds(60);
 
 /// The data of `policy.published`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyPublished {
     /// The version by which decisions name it.
@@ -70,6 +71,7 @@ pub enum DirectoryEvent {
 
 /// A place on the map, WGS 84.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Degrees north, -90 to 90.
@@ -80,6 +82,7 @@ pub struct Place {
 
 /// The data of `branch.listed`: a branch as it is from now on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BranchListed {
     /// Its code.
@@ -101,6 +104,7 @@ pub struct BranchListed {
 
 /// The data of `provider.listed`: a provider as it is from now on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProviderListed {
     /// Its id.
@@ -128,6 +132,7 @@ pub struct ProviderListed {
 
 /// The data of `clinician.departed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClinicianDeparted {
     /// Who has left.

@@ -42,6 +42,7 @@ words! {
 
 /// The data of `history.exported`: a patient's history was handed out. By whom and where, the envelope says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HistoryExported {
     /// Whose. It may be an id that the network does not know: that somebody is absent can be proved too.
@@ -102,6 +103,7 @@ words! {
 
 /// The data of `personal.erased`: what `patient.erased` said is done. It comes behind that event, and only once nothing is left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PersonalErased {
     /// Whose data it was.

@@ -11,6 +11,8 @@ pub mod envelope;
 pub mod number;
 pub mod patient;
 pub mod policy;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod toml_text;
 pub mod values;
 pub mod zone;

@@ -65,6 +65,14 @@ macro_rules! words {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> { stringify!($name).into() }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "title": $what, "type": "string", "enum": Self::WORDS })
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.as_str()) }
         }
@@ -290,6 +298,14 @@ macro_rules! code_text {
             pub fn as_str(&self) -> &str { &self.0 }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> { stringify!($name).into() }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "title": $what, "type": "string", "pattern": "^[a-z0-9_-]{1,64}$" })
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
         }
@@ -341,6 +357,7 @@ code_text! {
 
 /// A span of time: includes its start, excludes its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// The first moment inside.
@@ -403,6 +420,23 @@ struct DailyHoursText {
     from: NaiveTime,
     #[serde(with = "clock_time")]
     until: NaiveTime,
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for DailyHours {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DailyHours".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let time = schemars::json_schema!({ "type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$" });
+        schemars::json_schema!({
+            "description": "Hours of the local day, which may run over midnight. Equal ends mean the whole day.",
+            "type": "object",
+            "properties": { "from": time, "until": time },
+            "required": ["from", "until"],
+            "additionalProperties": false,
+        })
+    }
 }
 
 impl Serialize for DailyHours {

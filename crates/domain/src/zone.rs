@@ -18,6 +18,7 @@ pub const DATABASE: &str = chrono_tz::IANA_TZDB_VERSION;
 
 /// What a decision used of a time zone; part of the recorded decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ZoneUsed {
     /// The zone's name, such as `Europe/Moscow`.
@@ -36,6 +37,7 @@ pub struct ZoneUsed {
 
 /// One look-up: a local time and the moment it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// The local time.

@@ -307,6 +307,16 @@ async fn a_reader_goes_on_from_any_position(candidate: &dyn Candidate) {
         let rest = collect(&mut *log.follow("resumed", all[from].position).await.unwrap(), 10, 49 - from).await;
         assert_eq!(rest, all[from + 1..]);
     }
+    // And so does one whom the log does not know.
+    let mut read: Vec<Stored> = Vec::new();
+    while read.len() < 50 {
+        let more = log.read_all(read.last().map_or(Position::START, |event| event.position), 7).await.unwrap();
+        // It may lag, but not for ever.
+        assert!(more.len() <= 7, "{} events of at most 7", more.len());
+        read.extend(more);
+    }
+    assert_eq!(read, all);
+    assert_eq!(log.read_all(all[49].position, 7).await.unwrap(), []);
     let mut at_end = log.follow("resumed", all[49].position).await.unwrap();
     let batch = at_end.next(10, Duration::ZERO).await.unwrap();
     assert!(batch.events.is_empty() && batch.head == all[49].position, "{batch:?}");

@@ -8,6 +8,7 @@
 
 mod append;
 mod connection;
+pub mod feed;
 mod follow;
 mod provision;
 mod read;
@@ -179,6 +180,10 @@ impl EventLog for JetStreamLog {
         let mut follow = follow::JetStreamFollow::new(self.link.clone(), name, after);
         follow.take_over().await?;
         Ok(Box::new(follow))
+    }
+
+    async fn read_all(&self, after: Position, max: usize) -> Result<Vec<Stored>, LogError> {
+        read::all(&self.link, after, max).await
     }
 
     async fn announce(&self, topic: &str, bytes: Bytes) -> Result<(), LogError> {

@@ -39,6 +39,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+pub use jetstream::feed::{FeedLimits, FeedMessage, FeedStream, Published, Reached};
 pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
 pub use sqlite::{SqliteLog, SqliteReadLog};
@@ -299,6 +300,20 @@ pub trait EventLog: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// [`LogError::Misfit`] if the name does not fit, or if `after` lies behind the end of the log: then it is another log's position.
     async fn follow(&self, name: &str, after: Position) -> Result<Box<dyn Follow>, LogError>;
+
+    /// The next events of the whole log behind `after`, in order: at most `max` of them and [`BATCH_BYTES`], none if there are no more. For
+    /// readers that come and go: nothing about them is kept anywhere. It may lag behind the last append, and never leaves a hole.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if the log cannot be reached; [`LogError::Damaged`] if an event is missing.
+    async fn read_all(&self, after: Position, max: usize) -> Result<Vec<Stored>, LogError> {
+        // Where following keeps nothing either.
+        if after >= self.head().await? {
+            return Ok(Vec::new());
+        }
+        let mut follow = self.follow("read-all", after).await?;
+        Ok(follow.next(max, Duration::ZERO).await?.events)
+    }
 
     /// Tells something to whoever listens right now, beside the log: on NATS under `<network>.<topic>`. Nothing is stored, nobody waits
     /// for it, and a backend that has no listeners has nothing to do.

@@ -100,6 +100,8 @@ pub enum Permission {
     SeeFigures,
     /// See what was done against the policy, by whom, without who the patients are.
     Audit,
+    /// Read the feed for analysts, which names nobody.
+    ReadFeed,
     /// See the directory and the policies.
     SeeDirectory,
     /// Change the directory.
@@ -130,6 +132,7 @@ impl Permission {
             Self::SeeErasure => &[NetworkManager, Regulator, System],
             Self::SeeHistory => &[Administrator, Clinician, NetworkManager, Regulator, System],
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
+            Self::ReadFeed => &[NetworkManager, Analyst, System],
             Self::ExportHistory => &[NetworkManager, Regulator],
             Self::Audit => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,

@@ -46,6 +46,12 @@ impl IdKey {
         self.derive(&[b"telephone number", form])
     }
 
+    /// By what name the feed for analysts knows something that has this id: the same for ever, and without the key nobody can tell the one from
+    /// the other. No other id of the network is made under this label. UUID version 8.
+    pub fn pseudonym(&self, id: Uuid) -> Uuid {
+        self.derive(&[b"feed pseudonym", id.as_bytes()])
+    }
+
     /// A fingerprint of a command, to tell whether a key is used for another one. Keyed, since commands may hold personal data.
     pub fn fingerprint(&self, parts: &[&[u8]]) -> u64 {
         let digest = self.digest(parts);

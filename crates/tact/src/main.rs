@@ -7,7 +7,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{audit, demo, evidence_cli, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
+use tact::{
+    audit, demo, evidence_cli, exit, feed_cli, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, schema_cli,
+    token_cli,
+};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -90,6 +93,15 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Print the OpenAPI 3.1 document of all roles.
     #[command(after_help = "Example:\n  tact openapi > openapi.json")]
     Openapi,
+    /// Export the feed for analysts.
+    #[command(subcommand)]
+    Feed(feed_cli::FeedCommand),
+    /// The JSON Schemas of all events.
+    #[command(subcommand)]
+    Schema(schema_cli::SchemaCommand),
+    /// Print the AsyncAPI 3 document of the feed for analysts.
+    #[command(after_help = "Example:\n  tact asyncapi --network clinic > asyncapi.json")]
+    Asyncapi,
     /// Show the settings in force, without secrets.
     #[command(after_help = "Example:\n  tact config --config tact.toml")]
     Config,
@@ -139,6 +151,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         println!("{:#}", roles::whole_document());
         return Ok(ExitCode::SUCCESS);
     }
+    if let Cmd::Schema(command) = &cli.command {
+        return schema_cli::run(command);
+    }
     if let Cmd::Policy(command) = &cli.command {
         return Ok(policy_cli::run(command, &cli.given).await);
     }
@@ -183,9 +198,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
+        Cmd::Feed(command) => feed_cli::run(&settings, command).await?,
+        Cmd::Asyncapi => println!("{:#}", tact_feed::asyncapi::document(&settings.network)),
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
+        Cmd::Openapi | Cmd::Schema(_) | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

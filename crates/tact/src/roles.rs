@@ -13,7 +13,10 @@ use smol_str::SmolStr;
 use tact_database::Target;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
-use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
+use tact_event_log::{EventLog, FeedStream, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
+use tact_feed::role::Feeder;
+use tact_feed::stream::Live;
+use tact_feed::transform::Transform;
 use tact_ledger::keys::KeyError;
 use tact_ledger::{Ledger, keys};
 use tact_notary::publish::Publisher;
@@ -63,6 +66,8 @@ pub enum Role {
     Projector,
     /// Signs what the log has come to, and hands out histories with their proofs.
     Notary,
+    /// Fills the feed for analysts, and serves it.
+    Feed,
 }
 
 impl Role {
@@ -77,6 +82,7 @@ impl Role {
             Self::Directory => tact_directory::routes(),
             Self::Projector => OpenApiRouter::new(),
             Self::Notary => tact_notary::routes(),
+            Self::Feed => tact_feed::routes(),
         }
     }
 }
@@ -265,7 +271,10 @@ pub fn must_exist(settings: &Settings) -> Result<()> {
 }
 
 /// The network's secret for ids. The embedded mode makes one at its first start; services that share a network must share it.
-fn id_key(settings: &Settings) -> Result<IdKey> {
+///
+/// # Errors
+/// A file that is not there or holds no secret.
+pub fn id_key(settings: &Settings) -> Result<IdKey> {
     let file = match (&settings.id_key_file, &settings.storage) {
         (Some(file), _) => file.clone(),
         (None, Storage::Embedded) => {
@@ -328,6 +337,20 @@ async fn notary(settings: &Settings, app: &App) -> Result<Notary> {
     let log = app.transactor.log().clone();
     let publisher = Publisher::new(log.clone(), settings.checkpoint_file.clone());
     Ok(Notary::new(log, app.ledger.clone(), app.clock.clone(), file, publisher))
+}
+
+/// The feed of a process. It fills the feed's stream where there is one, and follows the log for those who read it from here.
+async fn feeder(settings: &Settings, app: &App) -> Result<Feeder> {
+    let stream = match &settings.storage {
+        Storage::Embedded => None,
+        Storage::Servers { nats, login, replicas, .. } => {
+            let login = settings.feed.login.as_ref().or(login.as_ref());
+            let config = jetstream(settings, nats, login, *replicas)?;
+            Some(FeedStream::open(config, settings.feed.limits).await.context("the feed's stream cannot be opened")?)
+        }
+    };
+    let transform = Transform::new(&app.network, app.keys.clone());
+    Ok(Feeder::new(app.transactor.log().clone(), stream, transform, app.clock.clone()))
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {
@@ -397,8 +420,22 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             }
         }));
     }
+    let mut live = None;
+    if roles.contains(&Role::Feed) {
+        let mut feeder = feeder(settings, &app).await?;
+        live = Some(Live::new(stopped.clone(), feeder.head()));
+        let (stopped, failing) = (stopped.clone(), failing.clone());
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = feeder.run(stopped).await {
+                let _ = failing.send(anyhow::Error::new(error).context("the feed cannot go on"));
+            }
+        }));
+    }
     let url = format!("http://{}", listener.local_addr()?);
-    let router = router(&app, roles, stopped.clone());
+    let mut router = router(&app, roles, stopped.clone());
+    if let Some(live) = live {
+        router = router.merge(tact_feed::open_routes(app.clone())).layer(axum::Extension(live));
+    }
     // The last one, so that it is stopped last.
     tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
     Ok(Running { url, first_token, app, stop, tasks, failed, _failing: failing })

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use tact_domain::Time;
+use tact_event_log::FeedLimits;
 use tact_service::app::Operator;
 
 /// What can be set. Absent: the next source's, in the end the default.
@@ -82,6 +83,46 @@ pub struct Given {
         value_name = "FILE"
     )]
     pub checkpoint_file: Option<PathBuf>,
+    /// The NATS user who fills the feed's stream, where it is another than the log's: on an account of its own.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_FEED_NATS_USER",
+        value_name = "USER"
+    )]
+    pub feed_nats_user: Option<String>,
+    /// A file with that user's password.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_FEED_NATS_PASSWORD_FILE",
+        value_name = "FILE"
+    )]
+    pub feed_nats_password_file: Option<PathBuf>,
+    /// The most bytes that the feed's stream keeps, the oldest going first; everything if absent. For a new stream.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_FEED_MAX_BYTES",
+        value_name = "BYTES"
+    )]
+    pub feed_max_bytes: Option<u64>,
+    /// For how many days the feed's stream keeps an event; for ever if absent. For a new stream.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_FEED_MAX_DAYS",
+        value_name = "DAYS"
+    )]
+    pub feed_max_days: Option<u32>,
     /// Where to listen.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -163,6 +204,8 @@ pub struct Settings {
     pub signing_key_file: Option<PathBuf>,
     /// A file to which a checkpoint is added every hour.
     pub checkpoint_file: Option<PathBuf>,
+    /// The feed for analysts.
+    pub feed: Feed,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How many patients a service keeps in memory, about 2 KB each.
@@ -175,6 +218,15 @@ pub struct Settings {
     pub operator: Operator,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
+}
+
+/// Where the feed for analysts goes on NATS, and how much of it is kept there.
+#[derive(Debug, Clone, Default)]
+pub struct Feed {
+    /// The NATS user who fills its stream, with the file that holds the password; absent: the log's.
+    pub login: Option<(String, PathBuf)>,
+    /// How much is kept.
+    pub limits: FeedLimits,
 }
 
 /// Where everything is kept.
@@ -219,6 +271,10 @@ pub const KEYS: &[&str] = &[
     "id_key_file",
     "signing_key_file",
     "checkpoint_file",
+    "feed_nats_user",
+    "feed_nats_password_file",
+    "feed_max_bytes",
+    "feed_max_days",
     "listen",
     "cached_patients",
     "default_region",
@@ -243,6 +299,10 @@ pub const VARIABLES: &[&str] = &[
     "TACT_ID_KEY_FILE",
     "TACT_SIGNING_KEY_FILE",
     "TACT_CHECKPOINT_FILE",
+    "TACT_FEED_NATS_USER",
+    "TACT_FEED_NATS_PASSWORD_FILE",
+    "TACT_FEED_MAX_BYTES",
+    "TACT_FEED_MAX_DAYS",
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
     "TACT_DEFAULT_REGION",
@@ -314,6 +374,23 @@ impl Given {
                 "`network`: `{network}` is not the code of a network; write 1 to 32 letters of a-z and A-Z, digits, `_` and `-`"
             );
         }
+        let feed = Feed {
+            login: match (first!(feed_nats_user), first!(feed_nats_password_file)) {
+                (Some(user), Some(path)) => Some((user, path)),
+                (None, None) => None,
+                _ => bail!("`feed_nats_user` and `feed_nats_password_file` go together: set both or neither"),
+            },
+            limits: FeedLimits {
+                max_bytes: first!(feed_max_bytes),
+                max_age: first!(feed_max_days).map(|days| std::time::Duration::from_secs(u64::from(days) * 86_400)),
+            },
+        };
+        if feed.limits.max_bytes == Some(0) || feed.limits.max_age.is_some_and(|age| age.is_zero()) {
+            bail!("`feed_max_bytes` and `feed_max_days`: 0 would keep nothing; leave them out to keep everything");
+        }
+        if matches!(storage, Storage::Embedded) && (feed.login.is_some() || feed.limits != FeedLimits::default()) {
+            bail!("`feed_...` is for the feed's stream on NATS, but the log is embedded: leave it out");
+        }
         Ok(Settings {
             network,
             data,
@@ -321,6 +398,7 @@ impl Given {
             id_key_file: first!(id_key_file),
             signing_key_file: first!(signing_key_file),
             checkpoint_file: first!(checkpoint_file),
+            feed,
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
             default_region: first!(default_region).unwrap_or_else(|| "RU".to_owned()),
@@ -429,6 +507,11 @@ impl Settings {
         lines.extend(self.id_key_file.as_deref().map(|file| format!("id_key_file = {}", path(file))));
         lines.extend(self.signing_key_file.as_deref().map(|file| format!("signing_key_file = {}", path(file))));
         lines.extend(self.checkpoint_file.as_deref().map(|file| format!("checkpoint_file = {}", path(file))));
+        if let Some((user, file)) = &self.feed.login {
+            lines.push(format!("feed_nats_user = {}\nfeed_nats_password_file = {}", quoted(user), path(file)));
+        }
+        lines.extend(self.feed.limits.max_bytes.map(|bytes| format!("feed_max_bytes = {bytes}")));
+        lines.extend(self.feed.limits.max_age.map(|age| format!("feed_max_days = {}", age.as_secs() / 86_400)));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
         lines.push(format!("default_region = {}", quoted(&self.default_region)));

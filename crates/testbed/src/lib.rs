@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
-pub use tools::{FhirValidator, Go};
+pub use tools::{ClientTools, Go, NodePackages};
 
 /// A name that no other test of this process and no other running process uses: letters, digits and `-`.
 pub fn fresh_name(prefix: &str) -> String {
@@ -53,8 +53,33 @@ pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
 ///
 /// # Errors
 /// If it is not there and cannot be fetched.
-pub async fn fhir_validator() -> anyhow::Result<FhirValidator> {
+pub async fn fhir_validator() -> anyhow::Result<NodePackages> {
     blocking(tools::fhir_validator).await
+}
+
+/// The public parser of AsyncAPI documents (npm's `@asyncapi/parser`): kept from before, or fetched now, with Node.js where the machine has none.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn asyncapi_parser() -> anyhow::Result<NodePackages> {
+    blocking(tools::asyncapi_parser).await
+}
+
+/// The folder of Python packages in which the public reader of CloudEvents is (PyPI's `cloudevents`), for `PYTHONPATH`: kept from before, or
+/// fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn cloudevents() -> anyhow::Result<std::path::PathBuf> {
+    blocking(tools::cloudevents).await
+}
+
+/// What this machine lacks of `python3` with pip, `node` and `npm`: kept from before, or fetched now.
+///
+/// # Errors
+/// If something is neither there nor can be fetched.
+pub async fn client_tools() -> anyhow::Result<ClientTools> {
+    blocking(tools::client_tools).await
 }
 
 /// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.

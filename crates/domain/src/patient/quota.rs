@@ -12,6 +12,7 @@ use crate::{Time, Zone};
 
 /// Something that was counted against a limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Counted {
     /// What it was for; absent for feedback.

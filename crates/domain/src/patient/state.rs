@@ -112,6 +112,7 @@ pub enum Standing {
 
 /// How the patient wishes to be reached, each wish with the time it was made: the latest word holds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in `consent.preference_set`")]
 pub struct Preferences {
@@ -130,6 +131,7 @@ macro_rules! fact {
     ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident : $ty:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         #[expect(missing_docs, reason = "as in the event that states it; `time` and `since` are moments")]
         pub struct $name { $($(#[$fdoc])* pub $field: $ty,)* }
@@ -177,6 +179,7 @@ fact! {
 
 /// What has become of an appointment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AppointmentStatus {
     /// It is to take place, or its outcome has not been recorded.
@@ -191,6 +194,7 @@ pub enum AppointmentStatus {
 
 /// The clinic cancelled or moved an upcoming appointment, and the patient has not changed it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClinicChange {
     /// When.
@@ -249,6 +253,7 @@ fact! {
 
 /// What has become of a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Not used yet; live until it expires.

@@ -11,7 +11,7 @@ use super::connection::{ApiError, Backoff, Link, Refusal};
 use super::read;
 use crate::{Append, LogError, NewEvent, Position, StreamId};
 
-const CONTENT_TYPE: HeaderName = HeaderName::from_static("Content-Type");
+pub(super) const CONTENT_TYPE: HeaderName = HeaderName::from_static("Content-Type");
 const CLOUDEVENT: &str = "application/cloudevents+json";
 
 /// JetStream's answer to a publish.

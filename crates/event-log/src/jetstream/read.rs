@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::connection::{Backoff, Link};
-use crate::{Freshness, LogError, Position, Stored, StreamId};
+use crate::{BATCH_BYTES, Freshness, LogError, Position, Stored, StreamId};
 
 /// Messages asked for at once.
 const BATCH: usize = 512;
@@ -103,7 +103,7 @@ pub(super) async fn stream(link: &Link, stream: StreamId, after: Position, fresh
             return Err(LogError::Unavailable("not connected".to_owned()));
         }
         let reached = events.last().map_or(after, |event| event.position);
-        match batch(link, &subject, reached).await {
+        match batch(link, &subject, reached, BATCH).await {
             Ok((found, more)) => {
                 events.extend(found.into_iter().map(|found| found.stored(stream)));
                 if !more {
@@ -129,11 +129,47 @@ pub(super) async fn stream(link: &Link, stream: StreamId, after: Position, fresh
     }
 }
 
+/// The whole log's events behind `after`, one batch from any replica.
+pub(super) async fn all(link: &Link, after: Position, max: usize) -> Result<Vec<Stored>, LogError> {
+    let subject = format!("{}.evt.>", link.config.network);
+    let deadline = link.deadline();
+    let mut backoff = Backoff::until(deadline);
+    let found = loop {
+        if !link.is_up(deadline).await {
+            return Err(LogError::Unavailable("not connected".to_owned()));
+        }
+        match batch(link, &subject, after, max.min(BATCH)).await {
+            Ok((found, _more)) => break found,
+            Err(_passing) if backoff.pause().await => {}
+            Err(text) => return Err(LogError::Unavailable(format!("the log behind {after}: {text}"))),
+        }
+    };
+    let mut expected = after.to_stored();
+    let mut events = Vec::with_capacity(found.len());
+    for found in found {
+        expected += 1;
+        if found.position.to_stored() != expected {
+            return Err(LogError::Damaged(format!("event {expected} is missing, the next one is {}", found.position)));
+        }
+        // A message under a subject that is none of ours is nobody's history; whoever follows the log says so.
+        if let Some(stream) = found.stream {
+            events.push(found.stored(stream));
+        }
+    }
+    Ok(events)
+}
+
 /// One batch from any replica, and whether it has more. An error says what went wrong on the way.
-async fn batch(link: &Link, subject: &str, after: Position) -> Result<(Vec<Found>, bool), String> {
+async fn batch(link: &Link, subject: &str, after: Position, most: usize) -> Result<(Vec<Found>, bool), String> {
     let inbox = link.client.new_inbox();
     let mut answers = link.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-    let request = json!({ "seq": after.to_stored().saturating_add(1), "next_by_subj": subject, "batch": BATCH }).to_string();
+    let request = json!({
+        "seq": after.to_stored().saturating_add(1),
+        "next_by_subj": subject,
+        "batch": most,
+        "max_bytes": BATCH_BYTES,
+    })
+    .to_string();
     let api = format!("$JS.API.DIRECT.GET.{}", link.stream);
     link.client.publish_with_reply(api, inbox, request.into()).await.map_err(|error| error.to_string())?;
     let mut found: Vec<Found> = Vec::new();
