@@ -12,6 +12,9 @@ use uuid::Uuid;
 
 pub mod access;
 pub mod erasure;
+mod sources;
+
+pub use sources::Source;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -19,10 +22,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/postgres/personal/0003_sources.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/sqlite/personal/0003_sources.sql"),
     ],
     durable: true,
 };
