@@ -322,6 +322,7 @@ impl Cluster {
             cached_patients: 1000,
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
+            fhir_mappings: Vec::new(),
             now: None,
         }
     }

@@ -31,6 +31,7 @@ const SERVICES: &[&str] = &[
     "tact-contact",
     "tact-directory",
     "tact-feedback",
+    "tact-fhir-http",
     "tact-notary",
     "tact-patient",
     "tact-referral",

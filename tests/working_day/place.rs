@@ -36,6 +36,7 @@ pub(super) struct Place {
     clock: Clock,
     running: Option<Running>,
     desk: Caller,
+    fhir_mappings: Vec::new(),
     now: Mutex<NaiveDateTime>,
     /// Everything that was answered, by what was asked.
     said: Mutex<BTreeMap<String, Value>>,

@@ -19,6 +19,7 @@ pub(crate) fn keys<'c>(concepts: impl IntoIterator<Item = &'c CodeableConcept<'c
 pub(crate) const PURPOSE: &str = "urn:tact:purpose";
 pub(crate) const CHANNEL: &str = "urn:tact:channel";
 pub(crate) const KIND: &str = "urn:tact:appointment-kind";
+pub(crate) const APPOINTMENT: &str = "urn:tact:appointment";
 pub(crate) const PERMIT: &str = "urn:tact:permit";
 pub(crate) const DOCUMENT: &str = "urn:tact:document";
 pub(crate) const METHOD: &str = "urn:tact:consent-method";

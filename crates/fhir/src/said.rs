@@ -157,6 +157,8 @@ pub struct Operation {
     pub ends_at: Time,
     /// By whom.
     pub clinician: Option<Ref>,
+    /// The id at the sender of the appointment for it, where the sender is a Tact.
+    pub appointment: Option<SmolStr>,
 }
 
 /// That somebody agrees to be contacted: one purpose, one document.

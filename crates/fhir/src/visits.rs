@@ -203,7 +203,9 @@ pub(crate) fn procedure(of: &mut Of<'_>, read: &Procedure<'_>) -> Result<Said, R
     site.extend(Of::sites(read.performer.iter().map(|performer| performer.on_behalf_of.as_ref())));
     let actors = read.performer.iter().filter_map(|performer| performer.actor.as_ref());
     let clinician = actors.filter(|actor| is_of(actor, "Practitioner")).find_map(|actor| Ref::read(actor).ok());
-    Ok(Said::Operation(Operation { subject, site, kind, starts_at, ends_at, clinician }))
+    let appointment = read.identifier.iter().find(|identifier| identifier.system.as_deref() == Some(codes::APPOINTMENT));
+    let appointment = appointment.and_then(|identifier| identifier.value.as_deref()).map(Into::into);
+    Ok(Said::Operation(Operation { subject, site, kind, starts_at, ends_at, clinician, appointment }))
 }
 
 /// A moment, or a day by its beginning; a month or a year would be a guess.

@@ -13,6 +13,7 @@ use smol_str::SmolStr;
 use tact_database::Target;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
+use tact_fhir_http::Senders;
 use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
 use tact_ledger::keys::KeyError;
 use tact_ledger::{Ledger, keys};
@@ -57,6 +58,8 @@ pub enum Role {
     Feedback,
     /// Branches, providers, clinicians who have left, policies.
     Directory,
+    /// FHIR R4, in and out.
+    Fhir,
     /// Follows the log and keeps the read models.
     Projector,
     /// Signs what the log has come to, and hands out histories with their proofs.
@@ -73,6 +76,7 @@ impl Role {
             Self::Referral => tact_referral::routes(),
             Self::Feedback => tact_feedback::routes(),
             Self::Directory => tact_directory::routes(),
+            Self::Fhir => tact_fhir_http::routes(),
             Self::Projector => OpenApiRouter::new(),
             Self::Notary => tact_notary::routes(),
         }
@@ -341,6 +345,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         )
         .into());
     }
+    let senders = Arc::new(senders(settings)?);
     let app = open(settings, clock).await?;
     // Before the first token is made: it is shown once, and must not be lost because a port is taken.
     let listener = tokio::net::TcpListener::bind(settings.listen)
@@ -382,7 +387,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         }));
     }
     let url = format!("http://{}", listener.local_addr()?);
-    let router = router(&app, roles, stopped.clone());
+    let router = router(&app, roles, senders, stopped.clone());
     // The last one, so that it is stopped last.
     tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
     Ok(Running { url, first_token, app, stop, tasks, failed, _failing: failing })
@@ -399,11 +404,19 @@ pub fn projector(app: &App) -> Projector {
     )
 }
 
-fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Router {
+/// The systems whose FHIR is taken over HTTP, by their mappings.
+fn senders(settings: &Settings) -> Result<Senders> {
+    let mappings = settings.fhir_mappings.iter().map(|path| crate::import::fhir::read_mapping(path));
+    let mappings = mappings.collect::<Result<Vec<_>>>().map_err(|error| Usage(format!("{error:#}")))?;
+    Ok(Senders::new(mappings))
+}
+
+fn router(app: &Arc<App>, roles: &[Role], senders: Arc<Senders>, stopped: watch::Receiver<bool>) -> Router {
     let routes = document(roles.iter().map(|role| role.routes()));
     let (router, document) = serve(app.clone(), routes);
     let document = axum::body::Bytes::from(finished(&document).to_string());
     let open = if roles.contains(&Role::Notary) { tact_notary::open::routes(app.clone()) } else { Router::new() };
+    let router = router.layer(axum::Extension(senders)).layer(axum::middleware::from_fn(tact_fhir_http::outcomes));
     let app = app.clone();
     router
         .merge(open)

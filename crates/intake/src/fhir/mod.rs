@@ -103,8 +103,9 @@ impl Intake<'_> {
         for chunk in plans.chunks(CHUNK) {
             let not = if self.dry_run { HashMap::new() } else { run.introduce(chunk).await? };
             let mut sources = Vec::new();
-            let mut doing =
-                futures::stream::iter(chunk).map(|plan| run.patient(plan, not.get(&plan.patient))).buffer_unordered(AT_ONCE);
+            // Made before they are begun: a closure in the stream would bind it to one lifetime.
+            let patients: Vec<_> = chunk.iter().map(|plan| run.patient(plan, not.get(&plan.patient))).collect();
+            let mut doing = futures::stream::iter(patients).buffer_unordered(AT_ONCE);
             while let Some(done) = doing.next().await {
                 let done = done?;
                 account.position = account.position.max(done.position);

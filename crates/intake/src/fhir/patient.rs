@@ -18,6 +18,8 @@ use super::steps::{Scene, Step, Steps};
 use super::{Fate, Outcome, Plan, Run, Standing, edition, standing};
 use crate::{Became, Hand, Introduced, Stopped};
 
+/// The system of the ids that Tact itself gives to clinicians.
+const CLINICIAN: &str = "urn:tact:clinician";
 /// How many merges in a row are followed.
 const MERGES: usize = 16;
 
@@ -174,11 +176,11 @@ impl<'r> One<'r> {
         Ok(())
     }
 
-    fn refuse_all(&mut self, new: &[usize], (path, reason): (String, String)) {
+    fn refuse_all(&mut self, new: &[usize], (path, code, reason): super::steps::Contradiction) {
         for &at in new {
             if let Some(resource) = self.run.resource(at) {
                 let mut outcome = self.outcome(resource, Fate::Refused);
-                outcome.refuse(resource, &path, "business-rule", reason.clone());
+                outcome.refuse(resource, path, code, reason.clone());
                 self.done.outcomes.push((at, outcome));
             }
         }
@@ -204,7 +206,7 @@ impl<'r> One<'r> {
     }
 
     /// Makes the patient known: by the time of the first that is said of them, at the branch that looks after them or the last one they were at.
-    async fn register(&mut self, new: &[usize]) -> Result<Result<(), (String, String)>, Stopped> {
+    async fn register(&mut self, new: &[usize]) -> Result<Result<(), super::steps::Contradiction>, Stopped> {
         let run = self.run;
         let said = || new.iter().filter_map(|&at| run.resource(at));
         let past = |time: &Time| *time <= run.clock;
@@ -218,14 +220,11 @@ impl<'r> One<'r> {
             said().filter_map(|resource| Some((resource.said.order()?, resource.said.site()?.0))).max_by_key(|(time, _)| *time);
         let home = of_person.or_else(|| run.index.branch(last.map(|(_, places)| places).unwrap_or_default(), run.intake.mapping));
         let Some(home) = home else {
-            let path = "Patient.managingOrganization".to_owned();
-            return Ok(Err((
-                path,
-                "no branch looks after the patient: list the organisation in the mapping's `[branches]`, or `*`".to_owned(),
+            return Ok(Err(("Patient.managingOrganization", "not-found", "no branch looks after the patient: list the organisation in the mapping's `[branches]`, or `*`".to_owned(),
             )));
         };
-        if let Some(reason) = run.unusable(home) {
-            return Ok(Err(("Patient.managingOrganization".to_owned(), reason)));
+        if let Some((code, reason)) = run.unusable(home) {
+            return Ok(Err(("Patient.managingOrganization", code, reason)));
         }
         let event = Event::Registered(Registered {
             home_branch: home.clone(),
@@ -237,7 +236,7 @@ impl<'r> One<'r> {
         let id = self.plan.id.clone().unwrap_or_default();
         let step = Step { event_id: run.ids.registration(&id), time, branch: Some(home.clone()), event };
         Ok(match self.take(step).await? {
-            Became::Refused(reason) => Err(("Patient".to_owned(), reason)),
+            Became::Refused(reason) => Err(("Patient", "business-rule", reason)),
             Became::Recorded | Became::There => Ok(()),
         })
     }
@@ -397,8 +396,8 @@ impl<'r> One<'r> {
                     );
                     return Ok(outcome);
                 };
-                if let Some(reason) = run.unusable(&branch) {
-                    outcome.refuse(resource, path, "not-found", reason);
+                if let Some((code, reason)) = run.unusable(&branch) {
+                    outcome.refuse(resource, path, code, reason);
                     return Ok(outcome);
                 }
                 Some(branch)
@@ -491,11 +490,11 @@ impl Run<'_> {
     }
 
     /// Why a branch cannot be spoken of.
-    fn unusable(&self, branch: &Branch) -> Option<String> {
+    fn unusable(&self, branch: &Branch) -> Option<(&'static str, String)> {
         if !self.branches.contains(branch) {
-            return Some(format!("the mapping means branch `{branch}`, which the directory does not list; list it first"));
+            return Some(("not-found", format!("the mapping means branch `{branch}`, which the directory does not list; list it first")));
         }
-        (!(self.intake.may)(branch)).then(|| format!("branch `{branch}` is not in this caller's scope"))
+        (!(self.intake.may)(branch)).then(|| ("forbidden", format!("branch `{branch}` is not in this caller's scope")))
     }
 
     fn steps(
@@ -513,7 +512,10 @@ impl Run<'_> {
             Said::Operation(said) => said.clinician.as_ref(),
             _ => None,
         };
-        let clinician = id_of("Practitioner", clinician).map(|id| self.ids.derive("practitioner", &id, 0));
+        let clinician = match clinician {
+            Some(Ref::Identifier { system, value }) if system == CLINICIAN => value.parse().ok(),
+            clinician => id_of("Practitioner", clinician).map(|id| self.ids.derive("practitioner", &id, 0)),
+        };
         let scene = Scene {
             ids: self.ids,
             state,

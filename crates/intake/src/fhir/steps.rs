@@ -187,7 +187,8 @@ impl Scene<'_> {
     }
 
     pub(crate) fn operation(&self, said: &Operation) -> Steps {
-        let appointment = self.ids.derive("procedure", &self.resource.id, 0);
+        let own = || self.ids.derive("procedure", &self.resource.id, 0);
+        let appointment = said.appointment.as_ref().map_or_else(own, |id| appointment_id(&self.ids, id));
         let mut all = self.took_place(appointment, said.kind, said.starts_at, said.ends_at);
         if let Some(known) = self.state.appointment(appointment)
             && (known.starts_at != said.starts_at || known.kind != said.kind)

@@ -118,6 +118,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         cached_patients: 50_000,
         wait: std::time::Duration::from_secs(10),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: Some(morning()),
     };
     let clock = Clock::by_hand(beginning() - Duration::hours(1));
