@@ -36,7 +36,6 @@ pub(super) struct Place {
     clock: Clock,
     running: Option<Running>,
     desk: Caller,
-    fhir_mappings: Vec::new(),
     now: Mutex<NaiveDateTime>,
     /// Everything that was answered, by what was asked.
     said: Mutex<BTreeMap<String, Value>>,
@@ -57,6 +56,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         cached_patients: 80_000,
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: None,
     }
 }

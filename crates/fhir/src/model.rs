@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::de::{Error, IgnoredAny, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A text that borrows from what was sent, where no escapes keep it from that.
@@ -41,12 +42,54 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// What was sent, if anything was: for elements whose presence matters and whose content does not.
 pub(crate) type Present = Option<IgnoredAny>;
 
+/// An object, and never a list: serde would take a list for the fields in their order.
+pub(crate) struct Object<T>(std::marker::PhantomData<T>);
+
+impl<T> Object<T> {
+    pub(crate) const fn new() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+/// What an object's fields are read by.
+pub(crate) trait Fields<'de>: Sized {
+    fn fields<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error>;
+}
+
+impl<'de, T: Fields<'de>> Visitor<'de> for Object<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+        T::fields(MapAccessDeserializer::new(map))
+    }
+}
+
+/// Makes a struct whose `Deserialize` is derived as remote one that is read from objects only.
+macro_rules! only_objects {
+    ($name:ident) => {
+        impl<'de: 'a, 'a> $crate::model::Fields<'de> for $name<'a> {
+            fn fields<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                $name::deserialize(d)
+            }
+        }
+        impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                d.deserialize_map($crate::model::Object::<$name<'a>>::new())
+            }
+        }
+    };
+}
+pub(crate) use only_objects;
+
 macro_rules! element {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $ty:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default, Deserialize)]
-        #[serde(rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
+        #[serde(remote = "Self", rename_all = "camelCase", default, bound(deserialize = "'de: 'a"))]
         pub(crate) struct $name<'a> { $(pub(crate) $field: $ty,)* #[serde(skip)] _borrows: std::marker::PhantomData<&'a ()>, }
+        only_objects!($name);
     };
 }
 

@@ -10,7 +10,7 @@ use tact_domain::Time;
 use crate::date::Date;
 use crate::issue::{Issue, Place, Severity};
 use crate::mapping::Mapping;
-use crate::model::{self, Identifier, Meta, Reference, Text};
+use crate::model::{self, Identifier, Meta, Reference, Text, only_objects};
 use crate::reference::{Ref, is_id};
 use crate::said::{Resource, Said, SiteSaid, Version};
 
@@ -38,23 +38,25 @@ pub struct Entries {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Head<'a> {
     #[serde(default)]
     resource_type: Option<Text<'a>>,
 }
+only_objects!(Head);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Bundle<'a> {
     #[serde(default)]
     r#type: Option<Text<'a>>,
     #[serde(default, borrow)]
     entry: Vec<Entry<'a>>,
 }
+only_objects!(Bundle);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct Entry<'a> {
     #[serde(default)]
     full_url: Option<Text<'a>>,
@@ -65,20 +67,23 @@ struct Entry<'a> {
     #[serde(default)]
     search: Option<Search<'a>>,
 }
+only_objects!(Entry);
 
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", bound(deserialize = "'de: 'a"))]
 struct Request<'a> {
     #[serde(default)]
     method: Option<Text<'a>>,
 }
+only_objects!(Request);
 
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[serde(remote = "Self", bound(deserialize = "'de: 'a"))]
 struct Search<'a> {
     #[serde(default)]
     mode: Option<Text<'a>>,
 }
+only_objects!(Search);
 
 /// The Bundles whose entries are taken.
 const TAKEN: &[&str] = &["transaction", "batch", "collection", "searchset"];
@@ -228,7 +233,7 @@ fn form(message: &str) -> String {
     }
     let got = message.strip_prefix("invalid type: ").and_then(|rest| KINDS.iter().find(|(word, _)| rest.starts_with(word)));
     let expected = match message.rsplit_once("expected ").map(|(_, rest)| rest.split(" at line").next().unwrap_or(rest)) {
-        Some(words) if words.starts_with("struct") => "an object",
+        Some(words) if words.starts_with("an object") => "an object",
         Some(words) if words.starts_with("a sequence") => "a list",
         Some(words) if words.starts_with("a boolean") => "true or false",
         Some(words) if words.starts_with("a string") => "a string",

@@ -68,7 +68,16 @@ pub fn served(material: &Material<'_>) -> Vec<Served> {
     for account in &accounts.all {
         for appointment in account.state.appointments.iter().filter(|appointment| seen.remove(&appointment.id)) {
             let branch = Some(appointment.branch.clone());
-            add("Appointment", Some(appointment.starts_at), branch.clone(), bundle.appointment(account, appointment));
+            let mut booked = bundle.appointment(account, appointment);
+            if let AppointmentStatus::Completed(at) = appointment.status
+                && at > appointment.starts_at
+                && let Some(fields) = booked.as_object_mut()
+            {
+                // What has taken place has an end.
+                fields.remove("_end");
+                fields.insert("end".into(), bundle.period(account, appointment, at)["end"].clone());
+            }
+            add("Appointment", Some(appointment.starts_at), branch.clone(), booked);
             if let AppointmentStatus::Completed(at) = appointment.status {
                 let (kind, resource) = match appointment.kind {
                     AppointmentKind::Surgery => ("Procedure", bundle.surgery(account, appointment, at)),
