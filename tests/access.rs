@@ -121,6 +121,14 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/feedback", COUNTERS, Named),
     ("GET",   "/v1/feedback/others", COUNTERS, Named),
     ("GET",   "/v1/referrers", DESK, Named),
+    // fhir
+    ("GET",   "/fhir/R4/metadata", EVERYONE, Open),
+    ("POST",  "/fhir/R4", REGISTRY, Open),
+    ("POST",  "/fhir/R4/$import", REGISTRY, Open),
+    ("POST",  "/fhir/R4/{type}", REGISTRY, Open),
+    ("PUT",   "/fhir/R4/{type}/{id}", REGISTRY, Open),
+    ("GET",   "/fhir/R4/{type}", WITNESSES, Open),
+    ("GET",   "/fhir/R4/{type}/{id}", WITNESSES, Open),
     // directory
     ("PUT",   "/v1/branches/{code}", OPERATORS, Named),
     ("GET",   "/v1/branches", EVERYONE, Open),
@@ -188,6 +196,8 @@ impl Known {
             .replace("{clinician}", CLINICIAN)
             .replace("{stop}", &self.stop.0.to_string())
             .replace("{branch}", "north")
+            .replace("{type}", "Patient")
+            .replace("{id}", &if method == "GET" { self.patient.to_string() } else { "17".to_owned() })
             .replace("{code}", "north")
             .replace("{version}", "default");
         assert!(!path.contains('{'), "{path}: this test does not know what to put there");
@@ -202,6 +212,8 @@ impl Known {
             _ => "",
         };
         let query = match route {
+            "/fhir/R4/{type}" if method == "GET" => format!("?_id={}", self.patient),
+            path if path.starts_with("/fhir/") && method != "GET" => "?source=his".to_owned(),
             "/v1/contacts/{contact}/evidence" => format!("?at_least={}", self.contact.1),
             _ => query.to_owned(),
         };
@@ -209,6 +221,9 @@ impl Known {
     }
 
     fn body(&self, method: &str, route: &str) -> Value {
+        if route.starts_with("/fhir/") {
+            return json!({"resourceType": "Patient", "id": "17", "managingOrganization": {"reference": "Organization/1"}});
+        }
         let end = route.rsplit('/').next().unwrap();
         match (method, end) {
             ("POST", "permits") => json!({"purpose": "callback", "channel": "phone", "branch": "north"}),
@@ -289,7 +304,8 @@ async fn callers(network: &Network) -> Vec<Asking> {
 fn check(row: &Row, caller: &Asking, reply: &Reply) -> Result<(), String> {
     let (method, route, roles, scope) = row;
     let refused = reply.status == StatusCode::FORBIDDEN;
-    let detail = reply.json["detail"].as_str().unwrap_or_default();
+    // On the routes of FHIR a problem is an OperationOutcome.
+    let detail = reply.json["detail"].as_str().or(reply.json["issue"][0]["diagnostics"].as_str()).unwrap_or_default();
     let wrong = |what: &str| {
         Err(format!("{method} {route} as {} of {:?}: {what}: {} {}", caller.role, caller.reach, reply.status, reply.json))
     };

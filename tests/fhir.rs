@@ -1,5 +1,9 @@
 //! The FHIR form of a history: a public validator finds nothing wrong with it, and does find what is.
 
+mod bad_input;
+mod files;
+mod over_http;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -63,6 +63,11 @@ impl Reply {
     #[track_caller]
     pub(crate) fn refused(self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.json);
+        if self.headers[CONTENT_TYPE] == "application/fhir+json" {
+            // On the routes of FHIR a problem is an OperationOutcome.
+            assert_eq!(self.json["issue"][0]["details"]["coding"][0]["code"], kind, "{}", self.json);
+            return self.json;
+        }
         assert_eq!(self.json["type"], format!("urn:tact:problem:{kind}"), "{}", self.json);
         assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json");
         self.json
@@ -132,6 +137,7 @@ impl Network {
             default_region: "RU".to_owned(),
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
+            fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
             now: None,
         };
         let every = <Role as clap::ValueEnum>::value_variants();

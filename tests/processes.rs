@@ -324,6 +324,7 @@ impl Cluster {
             default_region: "RU".to_owned(),
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
+            fhir_mappings: Vec::new(),
             now: None,
         }
     }

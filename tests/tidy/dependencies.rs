@@ -32,6 +32,7 @@ const SERVICES: &[&str] = &[
     "tact-directory",
     "tact-feed",
     "tact-feedback",
+    "tact-fhir-http",
     "tact-notary",
     "tact-patient",
     "tact-referral",

@@ -58,6 +58,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         default_region: "RU".to_owned(),
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: None,
     }
 }

@@ -51,6 +51,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         default_region: "RU".to_owned(),
         wait: std::time::Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: None,
     };
     let clock = tact_service::clock::Clock::by_hand(noon());

@@ -125,6 +125,7 @@ async fn idle() -> Result<()> {
             cached_patients: 50_000,
             wait: std::time::Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
+            fhir_mappings: Vec::new(),
             now: None,
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;

@@ -24,7 +24,7 @@ use tact_domain::disclosure::ExportPurpose;
 use tact_domain::{Recorded, Time};
 use uuid::Uuid;
 
-pub use fhir::fhir;
+pub use fhir::{SERVED, Served, fhir, patient_of, served, served_id};
 pub use page::{contact_page, page};
 pub use tell::Row;
 pub use words::Language;

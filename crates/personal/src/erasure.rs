@@ -110,6 +110,7 @@ const ERASE: &str = "INSERT INTO people (patient, command, search, erased) VALUE
     search = '', erased = TRUE, number = NULL";
 const ERASE_NOTES: &str = "DELETE FROM notes WHERE patient = $1";
 const ERASE_LINKS: &str = "DELETE FROM external_ids WHERE patient = $1";
+const ERASE_SOURCES: &str = "DELETE FROM sources WHERE patient = $1";
 const UPTO: &str = "SELECT position FROM erased_upto WHERE name = 'access'";
 const MOVE: &str =
     "INSERT INTO erased_upto (name, position) VALUES ('access', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
@@ -130,6 +131,7 @@ pub const SQL: &[&str] = &[
     ERASE,
     ERASE_NOTES,
     ERASE_LINKS,
+    ERASE_SOURCES,
     UPTO,
     MOVE,
 ];
@@ -282,6 +284,7 @@ async fn erase(tx: &mut Tx, patient: Uuid) -> Result<(Found, bool), DbError> {
         (one_in!(tx, COUNT_NOTES, patient)?, one_in!(tx, COUNT_LINKS, patient)?);
     run_in!(tx, ERASE_NOTES, patient)?;
     run_in!(tx, ERASE_LINKS, patient)?;
+    run_in!(tx, ERASE_SOURCES, patient)?;
     let open = held.filter(|held| !held.erased);
     let count = |counted: Option<(i64,)>| counted.map_or(0, |(n,)| n.unsigned_abs());
     let person = open.as_ref().map(|held| Found::person(&held.person.details)).unwrap_or_default();

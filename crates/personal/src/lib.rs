@@ -13,6 +13,9 @@ use uuid::Uuid;
 pub mod access;
 pub mod erasure;
 pub mod number;
+mod sources;
+
+pub use sources::Source;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -21,11 +24,13 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
         include_str!("../../../migrations/postgres/personal/0003_numbers.sql"),
+        include_str!("../../../migrations/postgres/personal/0004_sources.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
         include_str!("../../../migrations/sqlite/personal/0003_numbers.sql"),
+        include_str!("../../../migrations/sqlite/personal/0004_sources.sql"),
     ],
     durable: true,
 };

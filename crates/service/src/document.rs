@@ -103,6 +103,8 @@ pub fn finished(document: &OpenApi) -> Value {
     document["components"]["responses"] = json!({
         "Refused": problems("The caller can mend it: the request, the right to it, or what it contradicts.", 400..500),
         "Failed": problems("The caller cannot mend it. Whether and when to ask again, the answer says.", 500..600),
+        "FhirRefused": outcome("The caller can mend it: each issue names the element or parameter, what is wrong with it, and the way out."),
+        "FhirFailed": outcome("The caller cannot mend it. Whether and when to ask again, the answer says."),
     });
     document
 }
@@ -184,11 +186,12 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         parameters.iter_mut().for_each(|parameter| describe(parameter, schemas));
     }
     if let Some(body) = operation.get_mut("requestBody") {
-        let content = &mut body["content"]["application/json"];
-        let example = example(&content["schema"], "", schemas);
-        let described = resolved(&content["schema"], schemas)["description"].clone();
-        content["example"] = example.unwrap_or_default();
-        body["description"] = described;
+        if let Some(content) = body["content"].get_mut("application/json") {
+            let example = example(&content["schema"], "", schemas);
+            let described = resolved(&content["schema"], schemas)["description"].clone();
+            content["example"] = example.unwrap_or_default();
+            body["description"] = described;
+        }
     }
     let writes = method != "get";
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
@@ -198,7 +201,7 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         if let Some(content) = response["content"].get_mut("application/json") {
             content["example"] = example(&content["schema"], "", schemas).unwrap_or_default();
         }
-        if writes {
+        if writes && !path.starts_with("/fhir/") {
             response["headers"] = json!({"Tact-Position": {
                 "description": "Where it stands in the log; a read with it as `at_least` sees what this command did.",
                 "schema": {"type": "string"}, "example": "1042",
@@ -214,8 +217,10 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         responses.insert("200".into(), again);
         responses["201"]["description"] = json!("Recorded.");
     }
-    responses.insert("4XX".into(), json!({"$ref": "#/components/responses/Refused"}));
-    responses.insert("5XX".into(), json!({"$ref": "#/components/responses/Failed"}));
+    // On the routes of FHIR, whoever asks gets FHIR's own form.
+    let of = if path.starts_with("/fhir/") { "Fhir" } else { "" };
+    responses.insert("4XX".into(), json!({"$ref": format!("#/components/responses/{of}Refused")}));
+    responses.insert("5XX".into(), json!({"$ref": format!("#/components/responses/{of}Failed")}));
 }
 
 /// Says of a parameter what it stands for, if the code does not, and gives an example.
@@ -302,6 +307,17 @@ fn problem() -> Value {
             "detail": {"type": "string", "description": "What is wrong here, and the way out."},
             "field": {"type": "string", "description": "The field, parameter or header that it is about, if it is about one."},
         },
+    })
+}
+
+/// An answer that is an OperationOutcome of FHIR R4.
+fn outcome(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": {"application/fhir+json": {"schema": {"type": "object"}, "example": {
+            "resourceType": "OperationOutcome",
+            "issue": [{"severity": "error", "code": "value", "diagnostics": "`Appointment.start`: is missing", "expression": ["Appointment.start"]}],
+        }}},
     })
 }
 

@@ -120,7 +120,15 @@ fn json_content(parts: &Parts) -> Result<(), Problem> {
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_WAIT, collect(body)).await {
+    whole_body(body, MAX_BODY).await
+}
+
+/// A whole body of at most so many bytes, for routes that take more than a command.
+///
+/// # Errors
+/// A problem if it is longer, does not come in time, or breaks off.
+pub async fn whole_body(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_WAIT, collect(body, most)).await {
         Ok(read) => read,
         Err(_late) => {
             Err(Problem::too_slow(format!("the body did not come within {} s; nothing was recorded", BODY_WAIT.as_secs())))
@@ -128,20 +136,21 @@ async fn read(body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
     let (mut kept, mut size) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Problem::malformed(format!("the body could not be read: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
-        if size <= MAX_BODY {
+        if size <= most {
             kept.extend_from_slice(&data);
-        } else if size > MAX_SWALLOWED {
+        } else if size > most + MAX_SWALLOWED {
             break;
         }
     }
-    if size > MAX_BODY {
-        return Err(Problem::too_large(format!("the body has more than {MAX_BODY} bytes; no command is that long")));
+    if size > most {
+        let why = if most == MAX_BODY { "no command is that long" } else { "send it in parts" };
+        return Err(Problem::too_large(format!("the body has more than {most} bytes; {why}")));
     }
     Ok(kept.into())
 }

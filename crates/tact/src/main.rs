@@ -194,6 +194,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             made.running.stop().await;
         }
         Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
+        Cmd::Import(ImportCommand::Fhir(arguments)) => return import_fhir(&settings, clock, &arguments).await,
         Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
@@ -223,6 +224,23 @@ async fn import_book(
     let app = roles::open(settings, clock).await?;
     let stores = import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
     import::command::run(arguments, &book, &mapping, stores).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resources that cannot be taken do not keep the rest from going in; the account names them.
+async fn import_fhir(settings: &tact::settings::Settings, clock: Clock, arguments: &import::fhir::Arguments) -> Result<ExitCode> {
+    let read = import::fhir::read_mapping(&arguments.mapping)
+        .and_then(|mapping| Ok((import::fhir::read_files(&arguments.files, &mapping)?, mapping)));
+    let (read, mapping) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let app = roles::open(settings, clock).await?;
+    let stores = import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    import::fhir::run(arguments, read, &mapping, stores).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,6 +17,7 @@ use tact_event_log::{EventLog, FeedStream, JetStreamConfig, NatsLogin, SqliteLog
 use tact_feed::role::Feeder;
 use tact_feed::stream::Live;
 use tact_feed::transform::Transform;
+use tact_fhir_http::Senders;
 use tact_ledger::keys::KeyError;
 use tact_ledger::{Ledger, keys};
 use tact_notary::publish::Publisher;
@@ -62,6 +63,8 @@ pub enum Role {
     Feedback,
     /// Branches, providers, clinicians who have left, policies.
     Directory,
+    /// FHIR R4, in and out.
+    Fhir,
     /// Follows the log and keeps the read models.
     Projector,
     /// Signs what the log has come to, and hands out histories with their proofs.
@@ -80,6 +83,7 @@ impl Role {
             Self::Referral => tact_referral::routes(),
             Self::Feedback => tact_feedback::routes(),
             Self::Directory => tact_directory::routes(),
+            Self::Fhir => tact_fhir_http::routes(),
             Self::Projector => OpenApiRouter::new(),
             Self::Notary => tact_notary::routes(),
             Self::Feed => tact_feed::routes(),
@@ -380,6 +384,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         )
         .into());
     }
+    let senders = Arc::new(senders(settings)?);
     let app = open(settings, clock).await?;
     // Before the first token is made: it is shown once, and must not be lost because a port is taken.
     let listener = tokio::net::TcpListener::bind(settings.listen)
@@ -432,7 +437,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         }));
     }
     let url = format!("http://{}", listener.local_addr()?);
-    let mut router = router(&app, roles, stopped.clone());
+    let mut router = router(&app, roles, senders, stopped.clone());
     if let Some(live) = live {
         router = router.merge(tact_feed::open_routes(app.clone())).layer(axum::Extension(live));
     }
@@ -452,11 +457,19 @@ pub fn projector(app: &App) -> Projector {
     )
 }
 
-fn router(app: &Arc<App>, roles: &[Role], stopped: watch::Receiver<bool>) -> Router {
+/// The systems whose FHIR is taken over HTTP, by their mappings.
+fn senders(settings: &Settings) -> Result<Senders> {
+    let mappings = settings.fhir_mappings.iter().map(|path| crate::import::fhir::read_mapping(path));
+    let mappings = mappings.collect::<Result<Vec<_>>>().map_err(|error| Usage(format!("{error:#}")))?;
+    Ok(Senders::new(mappings))
+}
+
+fn router(app: &Arc<App>, roles: &[Role], senders: Arc<Senders>, stopped: watch::Receiver<bool>) -> Router {
     let routes = document(roles.iter().map(|role| role.routes()));
     let (router, document) = serve(app.clone(), routes);
     let document = axum::body::Bytes::from(finished(&document).to_string());
     let open = if roles.contains(&Role::Notary) { tact_notary::open::routes(app.clone()) } else { Router::new() };
+    let router = router.layer(axum::Extension(senders)).layer(axum::middleware::from_fn(tact_fhir_http::outcomes));
     let app = app.clone();
     router
         .merge(open)

@@ -172,6 +172,9 @@ pub struct Given {
         value_name = "NAME"
     )]
     pub operator_system: Option<String>,
+    /// The mappings of the systems that send FHIR over HTTP: files, comma-separated.
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_FHIR_MAPPINGS", value_name = "FILES")]
+    pub fhir_mappings: Option<String>,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
@@ -216,6 +219,8 @@ pub struct Settings {
     pub wait: std::time::Duration,
     /// Whose network it is, for papers.
     pub operator: Operator,
+    /// The mappings of the systems that send FHIR over HTTP.
+    pub fhir_mappings: Vec<PathBuf>,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
 }
@@ -282,6 +287,7 @@ pub const KEYS: &[&str] = &[
     "operator_name",
     "operator_address",
     "operator_system",
+    "fhir_mappings",
 ];
 
 /// The environment variables that the binary reads.
@@ -310,6 +316,7 @@ pub const VARIABLES: &[&str] = &[
     "TACT_OPERATOR_NAME",
     "TACT_OPERATOR_ADDRESS",
     "TACT_OPERATOR_SYSTEM",
+    "TACT_FHIR_MAPPINGS",
     "TACT_NOW",
     "TACT_ROLE",
     "TACT_URL",
@@ -317,6 +324,11 @@ pub const VARIABLES: &[&str] = &[
     "TACT_TOKEN_FILE",
     "TACT_LOG_FORMAT",
 ];
+
+/// Files in a list that commas part.
+fn paths(list: &str) -> Vec<PathBuf> {
+    list.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+}
 
 impl Given {
     /// The settings in force.
@@ -408,6 +420,7 @@ impl Given {
                 address: line("operator_address", first!(operator_address))?,
                 system: line("operator_system", first!(operator_system))?,
             },
+            fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
             now: self.now,
         })
     }
@@ -518,6 +531,10 @@ impl Settings {
         let Operator { name, address, system } = &self.operator;
         for (key, value) in [("operator_name", name), ("operator_address", address), ("operator_system", system)] {
             lines.extend(value.as_deref().map(|value| format!("{key} = {}", quoted(value))));
+        }
+        if !self.fhir_mappings.is_empty() {
+            let files: Vec<String> = self.fhir_mappings.iter().map(|file| file.display().to_string()).collect();
+            lines.push(format!("fhir_mappings = {}", quoted(&files.join(","))));
         }
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")

@@ -31,6 +31,8 @@ impl Systems {
     pub(super) const DIRECTION: &str = "urn:tact:direction";
     pub(super) const KIND: &str = "urn:tact:appointment-kind";
     pub(super) const REFUSAL: &str = "urn:tact:refusal-code";
+    pub(super) const CONSENT: &str = "urn:tact:consent";
+    pub(super) const APPOINTMENT: &str = "urn:tact:appointment";
     pub(super) const METHOD: &str = "urn:tact:consent-method";
 
     pub(super) const EXTENSION_EVENT: &str = "urn:tact:fhir:event";
@@ -43,6 +45,7 @@ impl Systems {
     pub(super) const MODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode";
     pub(super) const CANCELLATION: &str = "http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason";
     pub(super) const CONSENT_SCOPE: &str = "http://terminology.hl7.org/CodeSystem/consentscope";
+    pub(super) const ACT: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
     pub(super) const LOINC: &str = "http://loinc.org";
     pub(super) const LANGUAGE: &str = "urn:ietf:bcp:47";
 }

@@ -19,6 +19,9 @@
 
 mod codes;
 mod resources;
+mod served;
+
+pub use served::{SERVED, Served, patient_of, served, served_id};
 
 use std::collections::{BTreeMap, BTreeSet};
 

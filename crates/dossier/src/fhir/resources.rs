@@ -267,7 +267,8 @@ impl Bundle<'_> {
             "id": envelope.id,
             "status": status,
             "scope": concept(Systems::CONSENT_SCOPE, "patient-privacy", None),
-            "category": [concept(Systems::LOINC, "59284-0", None)],
+            // The second tells it from consents about data.
+            "category": [concept(Systems::LOINC, "59284-0", None), concept(Systems::CONSENT, "contact", None)],
             "patient": self.subject(step),
             "dateTime": step.clock.machine(envelope.time),
             "provision": provision,

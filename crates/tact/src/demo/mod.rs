@@ -120,6 +120,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         default_region: "RU".to_owned(),
         wait: std::time::Duration::from_secs(10),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: Some(morning()),
     };
     let clock = Clock::by_hand(beginning() - Duration::hours(1));

@@ -18,6 +18,8 @@ const PRINTED: usize = 200;
 pub enum ImportCommand {
     /// An appointment book: what was booked, what became of it, and the reminders that were sent.
     Appointments(Arguments),
+    /// FHIR R4: patients, appointments, encounters, procedures, consents, requests.
+    Fhir(super::fhir::Arguments),
 }
 
 /// An appointment book.

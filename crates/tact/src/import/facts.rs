@@ -4,7 +4,7 @@ use chrono::Duration;
 use tact_domain::patient::events::{AppointmentRef, Booked, Event, Made, Registered};
 use tact_domain::zone::local_to_utc;
 use tact_domain::{Direction, Time};
-use tact_service::ids::IdKey;
+use tact_intake::Ids;
 use uuid::Uuid;
 
 use super::book::{Book, Fate, Row};
@@ -44,38 +44,13 @@ pub(super) struct Fact {
     pub(super) what: What,
 }
 
-/// The ids of what a book tells of, derived from the ids that it uses itself.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ids<'k> {
-    pub(super) keys: &'k IdKey,
-    pub(super) system: &'k str,
-}
-
-impl Ids<'_> {
-    fn derive(&self, what: &str, id: &str, number: u8) -> Uuid {
-        self.keys.derive(&[b"import", self.system.as_bytes(), what.as_bytes(), id.as_bytes(), &[number]])
-    }
-
-    pub(super) fn patient(&self, id: &str) -> Uuid {
-        self.derive("patient", id, 0)
-    }
-
-    pub(super) fn registration(&self, id: &str) -> Uuid {
-        self.derive("event patient.registered", id, 0)
-    }
-
-    pub(super) fn branch(&self, code: &str) -> Uuid {
-        self.derive("event branch.listed", code, 0)
-    }
-
-    /// The id of the event that records a fact.
-    pub(super) fn event(&self, row: &Row, what: What) -> Uuid {
-        match what {
-            // One outcome to a row: a book that changed its mind adds no second one.
-            What::Completed | What::Missed => self.derive("event appointment outcome", &row.appointment, 0),
-            What::Booked => self.derive("event appointment.booked", &row.appointment, 0),
-            What::Contact(number) => self.derive("event contact.made", &row.appointment, number),
-        }
+/// The id of the event that records a fact.
+pub(super) fn event_id(ids: &Ids<'_>, row: &Row, what: What) -> Uuid {
+    match what {
+        // One outcome to a row: a book that changed its mind adds no second one.
+        What::Completed | What::Missed => ids.derive("event appointment outcome", &row.appointment, 0),
+        What::Booked => ids.derive("event appointment.booked", &row.appointment, 0),
+        What::Contact(number) => ids.derive("event contact.made", &row.appointment, number),
     }
 }
 

@@ -9,13 +9,15 @@ mod book;
 pub mod command;
 pub(crate) mod csv_text;
 mod facts;
+pub mod fhir;
 pub mod mapping;
 mod slug;
 mod write;
 
 pub use account::{Account, Count, Refusal};
 pub use book::{Book, read};
-pub use write::{Stores, write};
+pub use tact_intake::Stores;
+pub use write::write;
 
 /// Shows how far an import has come; hidden by itself where there is no terminal.
 pub use indicatif::ProgressBar as Progress;

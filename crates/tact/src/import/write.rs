@@ -9,21 +9,19 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use futures::StreamExt;
 use indicatif::ProgressBar;
-use smol_str::ToSmolStr;
 use tact_domain::control::{BranchListed, DirectoryEvent};
+use tact_domain::patient::Event;
 use tact_domain::patient::state::Standing;
-use tact_domain::patient::{Event, State, Untrue, admit, evolve};
-use tact_domain::{Actor, Branch, Envelope, Purpose, Recorded, Time, nearest_word, policy};
+use tact_domain::{Actor, Branch, Purpose, Time, nearest_word, policy};
 use tact_event_log::{LogError, Position, Stored, StreamId};
-use tact_personal::{Details, ExternalId, Link, NewPerson, Personal, Put};
-use tact_service::control::Control;
-use tact_service::ids::IdKey;
-use tact_service::transact::{Command, Failure, Patient, Transactor};
+use tact_intake::{Became, Hand, Ids, Introduced, Stores, introduce};
+use tact_personal::{Details, ExternalId, NewPerson};
+use tact_service::transact::{Command, Failure, Patient};
 use uuid::Uuid;
 
 use super::account::{Account, Refusal};
 use super::book::Book;
-use super::facts::{self, Fact, Ids, What};
+use super::facts::{self, Fact, What};
 use super::mapping::Mapping;
 
 /// Patients that are recorded at the same time.
@@ -32,8 +30,6 @@ const AT_ONCE: usize = 512;
 const CHUNK: usize = 4096;
 /// Links that are read at once.
 const LINKS: u32 = 10_000;
-/// How often an append whose fate is not known is asked for again.
-const ATTEMPTS: usize = 5;
 /// Reading a patient's stream costs about as much as reading so many events of the whole log in a row, or more.
 const EVENTS_FOR_ONE_PATIENT: usize = 32;
 /// The name under which the log is read through. The NATS user that imports must be allowed a consumer of this name.
@@ -41,19 +37,6 @@ const READER: &str = "import";
 /// Events of the whole log that are read at once, and how long to wait for some.
 const EVENTS: usize = 5000;
 const EVENTS_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Where a book goes.
-#[derive(Debug, Clone, Copy)]
-pub struct Stores<'a> {
-    /// Decides and appends; also the clock.
-    pub transactor: &'a Transactor,
-    /// The directory.
-    pub control: &'a Control,
-    /// The personal data store.
-    pub personal: &'a Personal,
-    /// Makes ids.
-    pub keys: &'a IdKey,
-}
 
 /// Records everything in the book that is not later than the clock, or says what would be recorded.
 ///
@@ -126,13 +109,6 @@ struct Plan {
     /// Everything that is not later than the clock, in time order.
     facts: Vec<Fact>,
     later: Vec<Fact>,
-}
-
-/// What has become of a fact.
-enum Became {
-    Recorded,
-    There,
-    Refused(String),
 }
 
 /// What has become of a plan.
@@ -261,7 +237,7 @@ impl Run<'_> {
     /// Whether everything that a plan would record now is known to be in the log.
     fn is_there(&self, plan: &Plan) -> bool {
         let registration = self.ids.registration(&self.book.patients[plan.index]);
-        let event = |fact: &Fact| self.ids.event(&self.book.rows[fact.row as usize], fact.what);
+        let event = |fact: &Fact| facts::event_id(&self.ids, &self.book.rows[fact.row as usize], fact.what);
         self.there.contains(&registration) && plan.facts.iter().all(|fact| self.there.contains(&event(fact)))
     }
 
@@ -288,38 +264,23 @@ impl Run<'_> {
         if new.is_empty() || self.dry_run {
             return Ok(HashSet::new());
         }
-        let personal = self.stores.personal;
-        let people: Vec<_> = new.iter().map(|plan| self.person(plan)).collect();
-        let links = new.iter().map(|plan| ExternalId {
+        let link = |plan: &Plan| ExternalId {
             system: self.mapping.system.to_string(),
             value: self.book.patients[plan.index].to_string(),
             patient: plan.patient,
-        });
-        let links: Vec<_> = links.collect();
-        if personal.register_new(&people, links.clone()).await.is_ok() {
-            return Ok(HashSet::new());
-        }
-        // Somebody of them is there: erased, or written by another import at this moment. One by one it can be told.
+        };
+        let people: Vec<_> = new.iter().map(|plan| (self.person(plan), vec![link(plan)])).collect();
+        let not = introduce(self.stores.personal, &people).await.context("the personal data store cannot be written")?;
         let mut erased = HashSet::new();
-        for (person, link) in people.iter().zip(links) {
-            let put = personal.register(person).await.context("the personal data store cannot be written")?;
-            if put == Put::Erased {
-                erased.insert(person.patient);
-                continue;
-            }
-            match personal
-                .link(&link.system, &link.value, link.patient)
-                .await
-                .context("the personal data store cannot be written")?
-            {
-                Link::Done => {}
-                Link::Erased => {
-                    erased.insert(person.patient);
+        for (patient, why) in not {
+            match why {
+                Introduced::Erased => {
+                    erased.insert(patient);
                 }
-                Link::Other(other) => bail!(
+                Introduced::Taken(other) => bail!(
                     "an id of `{}` in the book already leads to patient {other}, whom this book did not bring; unlink it, or give the mapping \
                      another `system`",
-                    link.system
+                    self.mapping.system
                 ),
             }
         }
@@ -343,13 +304,16 @@ impl Run<'_> {
             let refused = || Became::Refused("the patient was erased, and stays so".to_owned());
             return Ok(Written { plan, registration: Some(refused()), facts: plan.facts.iter().map(|_| refused()).collect() });
         }
-        let mut hand = Hand { run: self, patient: plan.patient, state: self.dry_run.then(|| known.state.clone()) };
+        let mut hand = match self.dry_run {
+            true => Hand::pretending(self.stores, plan.patient, self.clock, known.state.clone()),
+            false => Hand::new(self.stores, plan.patient, self.clock),
+        };
         let registration = if known.state.standing == Standing::Unknown {
             let id = &self.book.patients[plan.index];
             let row = &self.book.rows[plan.facts.iter().map(|fact| fact.row).min().unwrap_or(first.row) as usize];
             let command =
                 self.command(self.ids.registration(id), first.time, Some(&self.book.branches[usize::from(row.branch)].0));
-            hand.record(&command, facts::registration(row, self.book, self.mapping)).await?
+            recorded(&mut hand, &command, facts::registration(row, self.book, self.mapping)).await?
         } else {
             Became::There
         };
@@ -365,17 +329,17 @@ impl Run<'_> {
         Ok(Written { plan, registration: Some(registration), facts: became })
     }
 
-    async fn fact(&self, fact: Fact, known: &Patient, hand: &mut Hand<'_, '_>, unbooked: bool) -> anyhow::Result<Became> {
+    async fn fact(&self, fact: Fact, known: &Patient, hand: &mut Hand<'_>, unbooked: bool) -> anyhow::Result<Became> {
         if unbooked {
             return Ok(Became::Refused("its booking was refused".to_owned()));
         }
         let row = &self.book.rows[fact.row as usize];
-        let id = self.ids.event(row, fact.what);
+        let id = facts::event_id(&self.ids, row, fact.what);
         if known.holds(id) {
             return Ok(Became::There);
         }
         let command = self.command(id, fact.time, Some(&self.book.branches[usize::from(row.branch)].0));
-        hand.record(&command, facts::event(fact, self.book, self.mapping, &self.ids)).await
+        recorded(hand, &command, facts::event(fact, self.book, self.mapping, &self.ids)).await
     }
 
     fn enter(&self, written: Written<'_>, account: &mut Account, rows: &mut [RowFate]) {
@@ -414,61 +378,9 @@ impl Run<'_> {
     }
 }
 
-/// Records for one patient, or only looks at what would come of it.
-struct Hand<'r, 'a> {
-    run: &'r Run<'a>,
-    patient: Uuid,
-    /// In a dry run: the patient as they would be by now.
-    state: Option<State>,
-}
-
-impl Hand<'_, '_> {
-    async fn record(&mut self, command: &Command, event: Event) -> anyhow::Result<Became> {
-        if let Some(state) = &mut self.state {
-            return Ok(pretend(state, self.patient, command, event, self.run.clock));
-        }
-        let mut attempt = 1;
-        loop {
-            match self.run.stores.transactor.record(self.patient, command, &event).await {
-                Ok(done) if done.repeated => return Ok(Became::There),
-                Ok(_) => return Ok(Became::Recorded),
-                Err(Failure::Untrue(untrue)) => return Ok(Became::Refused(untrue.to_string())),
-                Err(failure @ Failure::SetAside { .. }) => return Ok(Became::Refused(failure.to_string())),
-                // Asking again with the same id is safe.
-                Err(Failure::Log(LogError::InDoubt(_)) | Failure::Busy) if attempt < ATTEMPTS => attempt += 1,
-                Err(failure) => {
-                    return Err(anyhow::Error::new(failure).context(
-                        "the import has stopped; what was recorded until then stays, and the same command goes on from there",
-                    ));
-                }
-            }
-        }
-    }
-}
-
-/// What recording would do: the checks of the transact loop, on a copy of what is known.
-fn pretend(state: &mut State, patient: Uuid, command: &Command, event: Event, clock: Time) -> Became {
-    let now = state.last_recorded_at.map_or(clock, |last| last.max(clock));
-    let time = command.time.unwrap_or(now);
-    match admit(state, &event, time, now) {
-        // What belongs to a survivor is checked when it is recorded there.
-        Err(Untrue::MergedInto(_)) => return Became::Recorded,
-        Err(untrue) => return Became::Refused(untrue.to_string()),
-        Ok(()) => {}
-    }
-    let envelope = Envelope {
-        id: command.event,
-        network: Default::default(),
-        subject: patient.to_smolstr(),
-        time,
-        recorded_at: now,
-        actor: command.actor.clone(),
-        branch: command.branch.clone(),
-        sequence: 0,
-        cause: None,
-        command: None,
-        previous: Default::default(),
-    };
-    evolve(state, &Recorded { envelope, event });
-    Became::Recorded
+async fn recorded(hand: &mut Hand<'_>, command: &Command, event: Event) -> anyhow::Result<Became> {
+    hand.record(command, event).await.map_err(|failure: Failure| {
+        anyhow::Error::new(failure)
+            .context("the import has stopped; what was recorded until then stays, and the same command goes on from there")
+    })
 }
