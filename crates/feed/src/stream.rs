@@ -20,6 +20,7 @@ use tact_domain::{Branch, Time};
 use tact_event_log::{EventLog, LogError, Position};
 use tact_service::{App, Caller, Permission, Problem, Query};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use crate::schema;
@@ -27,7 +28,7 @@ use crate::transform::{FeedEvent, Made, Scope, Transform};
 
 /// How many events are read for a reader at once: a few hundred kilobytes.
 const BATCH: usize = 256;
-/// After how long a reader to whom nothing is to be said is told that the connection lives, and is asked for the right to it anew.
+/// How often a reader is told that the connection lives, and is asked for the right to it anew, whether or not there is anything else to say.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the log is looked at without a word that it has grown: another process may fill the feed's stream.
 const LOOK: Duration = Duration::from_secs(1);
@@ -156,8 +157,20 @@ pub(crate) async fn feed(
             .retry_after(30)
     })?;
     let transform = Transform::new(&app.network, app.keys.clone());
-    let reader =
-        Reader { app, caller, parts, log, transform, filter, after, told: after, live, ready: VecDeque::new(), _place: place };
+    let reader = Reader {
+        app,
+        caller,
+        parts,
+        log,
+        transform,
+        filter,
+        after,
+        told: after,
+        live,
+        ready: VecDeque::new(),
+        beat: Instant::now(),
+        _place: place,
+    };
     let body = futures::stream::try_unfold(reader, Reader::next);
     let mut response = Body::from_stream(body).into_response();
     let headers = response.headers_mut();
@@ -220,13 +233,14 @@ struct Reader {
     told: Position,
     live: Live,
     ready: VecDeque<Bytes>,
+    /// When the right to read was last asked for.
+    beat: Instant,
     _place: OwnedSemaphorePermit,
 }
 
 impl Reader {
     /// The next piece of the answer; `None` at its end. It is asked for only when the one before has gone out.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, LogError> {
-        let begun = tokio::time::Instant::now();
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 return Ok(Some((piece, self)));
@@ -234,7 +248,7 @@ impl Reader {
             if *self.live.stop.borrow() {
                 return Ok(None);
             }
-            if begun.elapsed() >= HEARTBEAT {
+            if self.beat.elapsed() >= HEARTBEAT {
                 // The token may have been taken back, or run out.
                 let known = Caller::from_request_parts(&mut self.parts, &self.app).await;
                 match known {
@@ -246,7 +260,7 @@ impl Reader {
             let seen = *self.live.head.borrow_and_update();
             let events = self.log.read_all(self.after, BATCH).await?;
             let Some(last) = events.last().map(|stored| stored.position) else {
-                let wait = LOOK.min(HEARTBEAT.saturating_sub(begun.elapsed()));
+                let wait = LOOK.min(HEARTBEAT.saturating_sub(self.beat.elapsed()));
                 let head = &mut self.live.head;
                 let more = async {
                     if head.wait_for(|head| *head > seen).await.is_err() {
@@ -277,6 +291,7 @@ impl Reader {
 
     /// A comment, and how far the feed has come although nothing of it was wanted: an `id` alone is remembered by the reader and shown to nobody.
     fn heartbeat(&mut self) -> Bytes {
+        self.beat = Instant::now();
         if self.told == self.after {
             return Bytes::from_static(b": heartbeat\n\n");
         }
