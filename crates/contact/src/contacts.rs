@@ -33,7 +33,8 @@ pub(crate) struct Contact {
     /// How it ended.
     #[schema(value_type = String, example = "reached")]
     outcome: Outcome,
-    /// The id that a start gave it; absent: a new one.
+    /// The id that a start gave it; absent: a new one. One contact that covers the permits of several patients is recorded for each of them,
+    /// under one id: their number counts it once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contact: Option<Uuid>,
     /// The permit it was made under.
