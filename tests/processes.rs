@@ -318,6 +318,7 @@ impl Cluster {
             id_key_file: Some(self.folder.path().join("id.key")),
             signing_key_file: Some(self.folder.path().join("signing.key")),
             checkpoint_file: None,
+            dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             wait: Duration::from_secs(30),

@@ -30,6 +30,7 @@ const SERVICES: &[&str] = &[
     "tact-consent",
     "tact-contact",
     "tact-directory",
+    "tact-dispatcher",
     "tact-feedback",
     "tact-notary",
     "tact-patient",

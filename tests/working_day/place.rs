@@ -52,6 +52,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         id_key_file: Some(folder.path().join("shared.key")),
         signing_key_file: Some(folder.path().join("signing.key")),
         checkpoint_file: None,
+        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
         wait: Duration::from_secs(30),

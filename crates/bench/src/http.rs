@@ -45,6 +45,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         id_key_file: Some(key),
         signing_key_file: Some(folder.path().join("signing.key")),
         checkpoint_file: None,
+        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
         wait: std::time::Duration::from_secs(30),

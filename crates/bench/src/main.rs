@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p tact-bench -- all` makes every table of docs/BENCHMARKS.md that this crate makes.
 
+mod dispatch;
 mod embedded;
 mod evidence;
 mod http;
@@ -28,6 +29,8 @@ enum What {
     Embedded,
     /// Verifying histories against SHA-256 and JSON parsing, and what a notary costs those who append.
     Evidence,
+    /// The dispatcher, against a gateway that answers after 50 ms, against a bare client that posts the same bodies.
+    Dispatch,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
@@ -68,6 +71,12 @@ async fn main() -> Result<()> {
         what_if::run(cli.pairs, cli.decisions).await?;
     }
     if cli.what == What::Simulate {
+        return Ok(());
+    }
+    if wanted(What::Dispatch) {
+        dispatch::run(cli.pairs, cli.patients).await?;
+    }
+    if cli.what == What::Dispatch {
         return Ok(());
     }
     let work = work::Work::new(cli.patients).await?;

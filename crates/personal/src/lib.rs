@@ -11,7 +11,9 @@ use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, 
 use uuid::Uuid;
 
 pub mod access;
+pub mod calls;
 pub mod erasure;
+pub mod phone;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -19,10 +21,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/postgres/personal/0003_calls.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/sqlite/personal/0003_calls.sql"),
     ],
     durable: true,
 };

@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
-use tact::{audit, demo, evidence_cli, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli};
+use tact::{
+    audit, demo, dispatch, evidence_cli, exit, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, token_cli,
+};
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -79,6 +81,12 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Papers about one patient.
     #[command(subcommand)]
     Patient(patient_cli::PatientCommand),
+    /// Check what is said to patients.
+    #[command(subcommand)]
+    Templates(dispatch::TemplatesCommand),
+    /// A gateway for demonstrations.
+    #[command(subcommand)]
+    Gateway(dispatch::GatewayCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -152,6 +160,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         patient_cli::run(command).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Cmd::Templates(command) = &cli.command {
+        return Ok(dispatch::templates(command));
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -183,9 +194,16 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
+        Cmd::Gateway(command) => {
+            let mut signals = Signals::new()?;
+            tokio::select! {
+                served = dispatch::gateway(&command, clock) => served?,
+                _ = signals.come() => {}
+            }
+        }
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
+        Cmd::Openapi | Cmd::Policy(_) | Cmd::Templates(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,8 @@ use axum::routing::get;
 use clap::ValueEnum;
 use smol_str::SmolStr;
 use tact_database::Target;
+use tact_dispatcher::Desk;
+use tact_dispatcher::role::Dispatcher;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
 use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
@@ -61,6 +63,8 @@ pub enum Role {
     Projector,
     /// Signs what the log has come to, and hands out histories with their proofs.
     Notary,
+    /// Has a gateway make the calls and send the messages that are permitted, and takes in what became of them.
+    Dispatcher,
 }
 
 impl Role {
@@ -75,6 +79,7 @@ impl Role {
             Self::Directory => tact_directory::routes(),
             Self::Projector => OpenApiRouter::new(),
             Self::Notary => tact_notary::routes(),
+            Self::Dispatcher => tact_dispatcher::routes(),
         }
     }
 }
@@ -88,6 +93,8 @@ pub struct Running {
     pub first_token: Option<String>,
     /// What its services share.
     pub app: Arc<App>,
+    /// What the parts of its dispatcher share, if it plays that role.
+    pub desk: Option<Arc<Desk>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     failed: tokio::sync::mpsc::UnboundedReceiver<anyhow::Error>,
@@ -381,11 +388,20 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             }
         }));
     }
+    let mut desk = None;
+    if roles.contains(&Role::Dispatcher) {
+        let opened = crate::dispatch::desk(settings, &app, !embedded).await?;
+        tasks.push(tokio::spawn(Dispatcher::new(opened.clone(), fresh(app.clock.now())).run(stopped.clone())));
+        desk = Some(opened);
+    }
     let url = format!("http://{}", listener.local_addr()?);
-    let router = router(&app, roles, stopped.clone());
+    let mut router = router(&app, roles, stopped.clone());
+    if let Some(desk) = &desk {
+        router = router.layer(axum::Extension(desk.clone()));
+    }
     // The last one, so that it is stopped last.
     tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
-    Ok(Running { url, first_token, app, stop, tasks, failed, _failing: failing })
+    Ok(Running { url, first_token, app, desk, stop, tasks, failed, _failing: failing })
 }
 
 /// The projector of a process, by the process's own clock.

@@ -82,6 +82,9 @@ pub struct Given {
         value_name = "FILE"
     )]
     pub checkpoint_file: Option<PathBuf>,
+    /// The dispatch file: gateways, templates, and what goes out by itself. Only the dispatcher needs it.
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_DISPATCH_FILE", value_name = "FILE")]
+    pub dispatch_file: Option<PathBuf>,
     /// Where to listen.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -153,6 +156,8 @@ pub struct Settings {
     pub signing_key_file: Option<PathBuf>,
     /// A file to which a checkpoint is added every hour.
     pub checkpoint_file: Option<PathBuf>,
+    /// The dispatch file: gateways, templates, and what goes out by itself.
+    pub dispatch_file: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How many patients a service keeps in memory, about 2 KB each.
@@ -207,6 +212,7 @@ pub const KEYS: &[&str] = &[
     "id_key_file",
     "signing_key_file",
     "checkpoint_file",
+    "dispatch_file",
     "listen",
     "cached_patients",
     "wait",
@@ -230,6 +236,7 @@ pub const VARIABLES: &[&str] = &[
     "TACT_ID_KEY_FILE",
     "TACT_SIGNING_KEY_FILE",
     "TACT_CHECKPOINT_FILE",
+    "TACT_DISPATCH_FILE",
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
     "TACT_WAIT",
@@ -307,6 +314,7 @@ impl Given {
             id_key_file: first!(id_key_file),
             signing_key_file: first!(signing_key_file),
             checkpoint_file: first!(checkpoint_file),
+            dispatch_file: first!(dispatch_file),
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
             wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
@@ -414,6 +422,7 @@ impl Settings {
         lines.extend(self.id_key_file.as_deref().map(|file| format!("id_key_file = {}", path(file))));
         lines.extend(self.signing_key_file.as_deref().map(|file| format!("signing_key_file = {}", path(file))));
         lines.extend(self.checkpoint_file.as_deref().map(|file| format!("checkpoint_file = {}", path(file))));
+        lines.extend(self.dispatch_file.as_deref().map(|file| format!("dispatch_file = {}", path(file))));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
         let Operator { name, address, system } = &self.operator;

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
-pub use tools::{FhirValidator, Go};
+pub use tools::{FhirValidator, Go, StandardWebhooks};
 
 /// A name that no other test of this process and no other running process uses: letters, digits and `-`.
 pub fn fresh_name(prefix: &str) -> String {
@@ -55,6 +55,14 @@ pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
 /// If it is not there and cannot be fetched.
 pub async fn fhir_validator() -> anyhow::Result<FhirValidator> {
     blocking(tools::fhir_validator).await
+}
+
+/// npm's `standardwebhooks`, with Node.js where the machine has none: kept from before, or fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn standard_webhooks() -> anyhow::Result<StandardWebhooks> {
+    blocking(tools::standard_webhooks).await
 }
 
 /// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.

