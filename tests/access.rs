@@ -58,7 +58,7 @@ const OPEN_ROUTES: &[&str] = &[
 ];
 
 /// The routes that a signature opens instead of a token: tests/dispatch/callbacks.rs tries them without one.
-const SIGNED_ROUTES: &[&str] = &["/v1/gateway/callbacks"];
+pub(crate) const SIGNED_ROUTES: &[&str] = &["/v1/gateway/callbacks"];
 
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[

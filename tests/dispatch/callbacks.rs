@@ -184,7 +184,10 @@ async fn what_nobody_says_is_closed_by_a_person_and_corrected_by_the_gateway() {
     network.until_get(&format!("{list}?state=open"), |answer| answer["messages"][0]["status"] == "accepted").await;
     let close = format!("{list}/{id}/outcome");
     network.post(&close, json!({"outcome": "perhaps"})).await.refused(422, "untrue");
-    network.post(&format!("/v1/branches/east/dispatches/{id}/outcome"), json!({"outcome": "busy"})).await.refused(404, "not_found");
+    network
+        .post(&format!("/v1/branches/east/dispatches/{id}/outcome"), json!({"outcome": "busy"}))
+        .await
+        .refused(404, "not_found");
     let closed = network.post(&close, json!({"outcome": "no_answer"})).await.ok();
     assert_eq!(closed["outcome"], "no_answer");
     assert_eq!(outcome(&network, patient).await, Some(Outcome::NoAnswer));

@@ -83,8 +83,8 @@ async fn what_is_not_understood_is_never_sent_again_and_ends_with_a_person() {
         scene.until(&working, permit, |dispatch| dispatch.asked > 0).await;
         // Asked again and again, for three days; then a person is to say it.
         let mut asked = 0;
-        for hour in 0..20 {
-            let at = time(NOON) + chrono::Duration::hours(4 * hour);
+        for step in 0..20 {
+            let at = time(NOON) + chrono::Duration::hours(7 * step);
             scene.network.clock().set(at);
             let seen = scene.until(&working, permit, |d| d.asked > asked || d.stage == Stage::Review).await;
             asked = seen.asked;
@@ -215,7 +215,8 @@ async fn signatures_are_those_of_the_standard() {
         assert_eq!(node(VERIFY, &request).await, refused);
     }
     // And the other way round: what it signs is taken, unless it was changed.
-    let signature = node(SIGN, &json!({"secret": SECRET, "id": "cb1", "seconds": now.timestamp(), "body": body}).to_string()).await;
+    let signature =
+        node(SIGN, &json!({"secret": SECRET, "id": "cb1", "seconds": now.timestamp(), "body": body}).to_string()).await;
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", "cb1".parse().unwrap());
     headers.insert("webhook-timestamp", now.timestamp().to_string().parse().unwrap());
@@ -239,7 +240,8 @@ async fn a_page_shows_what_the_sandbox_was_given() {
     let answer = tokio::time::timeout(Duration::from_secs(30), client.request(request)).await.unwrap().unwrap();
     let page = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();
-    for said in ["+79057319460", "Напоминаем о записи", "delivered, read", "…9: is taken, and never answered"] {
+    for said in ["+79057319460", "Напоминаем о записи", "delivered, read", "…9: is taken, and never answered"]
+    {
         assert!(page.contains(said), "{said}: {page}");
     }
     working.stop().await;

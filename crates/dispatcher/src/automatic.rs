@@ -117,12 +117,18 @@ async fn entry(desk: &Desk, setup: &Setup, branch: &Branch, purpose: &Purpose, r
         ];
         app.keys.derive(&parts)
     };
-    let ask = Ask { permit: id("permit"), purpose: purpose.clone(), channel, branch: branch.clone(), about: Some(row.about), reason: None };
+    let ask = Ask {
+        permit: id("permit"),
+        purpose: purpose.clone(),
+        channel,
+        branch: branch.clone(),
+        about: Some(row.about),
+        reason: None,
+    };
     if matches!(decide(state, policy, &ask, now, &app.control.zone(state)), Decision::Refused(_)) {
         return Ok(());
     }
-    let wanted =
-        Wanted { id: ask.permit, purpose, channel, branch, about: Some(row.about), valid_until: now };
+    let wanted = Wanted { id: ask.permit, purpose, channel, branch, about: Some(row.about), valid_until: now };
     if message::make(app, setup, &wanted, row.patient, state).await?.is_err() {
         return Ok(());
     }

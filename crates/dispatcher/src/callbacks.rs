@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use tact_domain::to_millis;
-use tact_service::Problem;
 use tact_service::app::database;
+use tact_service::{Answer, Problem};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ pub(crate) struct Heard {
     request_body = Report,
     responses((status = 200, description = "What was asked for", body = Heard), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn callback(Extension(desk): Extension<Arc<Desk>>, request: Request) -> Result<axum::Json<Heard>, Problem> {
+pub(crate) async fn callback(Extension(desk): Extension<Arc<Desk>>, request: Request) -> Result<Answer<Heard>, Problem> {
     let (parts, body) = request.into_parts();
     let Some(setup) = &desk.setup else {
         return Err(Problem::not_found("this network has no gateway: set `dispatch_file`"));
@@ -84,12 +84,14 @@ pub(crate) async fn callback(Extension(desk): Extension<Arc<Desk>>, request: Req
     let settled = settle(&desk, report.message, said).await?;
     let outcome = match settled {
         Settled::NotOurs => {
-            return Err(Problem::not_found("no message has this id; it is the `id` under which it was handed over").with("field", "message"));
+            return Err(Problem::not_found("no message has this id; it is the `id` under which it was handed over")
+                .with("field", "message"));
         }
         Settled::Open => None,
         Settled::Outcome(outcome) => Some(outcome.as_str()),
     };
-    Ok(axum::Json(Heard { message: report.message, outcome }))
+    let position = desk.app.transactor.log().head().await?;
+    Ok(Answer(Heard { message: report.message, outcome }, position, true))
 }
 
 async fn read(body: Body) -> Result<bytes::Bytes, Problem> {

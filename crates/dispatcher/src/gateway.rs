@@ -125,7 +125,9 @@ pub enum BadUrl {
     #[error("`{0}` has no TLS: numbers and texts would be readable on their way; write https, or a gateway on this host")]
     Clear(String),
     /// Nobody could tell the gateway from somebody who says that they are it.
-    #[error("`{0}`: this host has no certificates of authorities ({1}); install `ca-certificates`, or name a file in SSL_CERT_FILE")]
+    #[error(
+        "`{0}`: this host has no certificates of authorities ({1}); install `ca-certificates`, or name a file in SSL_CERT_FILE"
+    )]
     NoRoots(String, String),
 }
 
@@ -146,7 +148,8 @@ impl Gateway {
         let url = url.trim_end_matches('/').to_owned();
         let parsed: hyper::Uri = url.parse().map_err(|_| BadUrl::NoUrl(url.clone()))?;
         let host = parsed.host().ok_or_else(|| BadUrl::NoUrl(url.clone()))?;
-        let here = host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        let here =
+            host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         match parsed.scheme_str() {
             Some("https") => {}
             Some("http") if here || clear => {}
@@ -302,7 +305,8 @@ impl Gateway {
             let status = response.status();
             let seconds = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             // Cut off in the middle, an answer says nothing.
-            let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await.map_err(|_| Broken::Somewhere)?.to_bytes();
+            let body =
+                Limited::new(response.into_body(), LONGEST_ANSWER).collect().await.map_err(|_| Broken::Somewhere)?.to_bytes();
             Ok((status, seconds.map(Duration::from_secs), told(&body)))
         };
         tokio::time::timeout(self.timeout, asking).await.unwrap_or(Err(Broken::Somewhere))

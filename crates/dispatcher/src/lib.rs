@@ -5,8 +5,8 @@
 //! is docs/GATEWAY.md. It must never let anything leave before `contact.started` stands in the log, and never send anything twice.
 
 mod automatic;
-mod calls;
 mod callbacks;
+mod calls;
 pub mod gateway;
 mod message;
 pub mod points;

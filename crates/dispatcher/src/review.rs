@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::{Branch, Channel, Outcome, Purpose};
 use tact_service::app::database;
-use tact_service::{App, Caller, Path, Permission, Problem, Query, Write};
+use tact_service::{Answer, App, Caller, Path, Permission, Problem, Query, Write};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -172,7 +172,7 @@ pub(crate) async fn close(
     Extension(desk): Extension<Arc<Desk>>,
     Path((branch, contact)): Path<(Branch, Uuid)>,
     write: Write<Closing>,
-) -> Result<Json<Closed>, Problem> {
+) -> Result<Answer<Closed>, Problem> {
     write.caller.may(Permission::Contact)?;
     write.caller.at(&branch)?;
     app.branch("branch", &branch).await?;
@@ -186,7 +186,10 @@ pub(crate) async fn close(
     }
     let said = Said { word: Word::Own(write.body.outcome), at: app.clock.now() };
     match settle(&desk, contact, said).await? {
-        Settled::Outcome(outcome) => Ok(Json(Closed { contact, outcome })),
+        Settled::Outcome(outcome) => {
+            let position = app.transactor.log().head().await?;
+            Ok(Answer(Closed { contact, outcome }, position, true))
+        }
         Settled::Open | Settled::NotOurs => Err(Problem::hidden(format!("message {contact} cannot be closed"))),
     }
 }

@@ -103,6 +103,7 @@ impl Dispatcher {
         let log = app.transactor.log();
         let start = store.position(log.head().await?).await?;
         let mut follow = log.follow("dispatcher", start).await?;
+        self.desk.read_up_to.send_replace(start);
         loop {
             let batch = tokio::select! {
                 batch = follow.next(BATCH, WAIT) => batch?,

@@ -260,16 +260,9 @@ impl Sandbox {
         Some(status)
     }
 
-    /// Goes through what becomes of a message, and tells it.
-    async fn tell_all(self, url: String, id: Uuid, fate: Vec<Status>) {
+    /// Tells what becomes of a message.
+    async fn tell_all(self, url: String, id: Uuid, mut happened: Vec<(Status, Time)>) {
         let Options { quiet, twice, out_of_order, late, .. } = self.0.options.clone();
-        let now = self.0.clock.now();
-        let mut happened: Vec<(Status, Time)> = Vec::new();
-        for (at, status) in fate.into_iter().enumerate() {
-            let at = now + chrono::Duration::milliseconds(i64::try_from(at).unwrap_or_default());
-            self.happen(id, status, at);
-            happened.push((status, at));
-        }
         if quiet {
             return;
         }
@@ -319,6 +312,7 @@ async fn take(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -
         return said(StatusCode::BAD_REQUEST, &json!({"error": "`webhook-id` is not the message's `id`"}));
     }
     let way = incoming.way();
+    let happened: Vec<(Status, Time)>;
     {
         let mut kept = sandbox.kept();
         if kept.void.contains(&id) {
@@ -341,11 +335,14 @@ async fn take(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -
             return said(StatusCode::OK, &json!({"error": "the number ends in 7"}));
         }
         let message = serde_json::from_slice(&body).unwrap_or_default();
-        kept.held.insert(id, Held { message, received: 1, happened: Vec::new() });
+        // What becomes of it is known from the start; when it is told is another question.
+        let now = sandbox.0.clock.now();
+        let fate = incoming.fate().into_iter().zip(0..);
+        happened = fate.map(|(status, at)| (status, now + chrono::Duration::milliseconds(at))).collect();
+        kept.held.insert(id, Held { message, received: 1, happened: happened.clone() });
     }
     sandbox.0.came.notify_waiters();
-    let fate = incoming.fate();
-    let telling = sandbox.clone().tell_all(incoming.callback_url, id, fate);
+    let telling = sandbox.clone().tell_all(incoming.callback_url, id, happened);
     sandbox.0.telling.lock().unwrap_or_else(PoisonError::into_inner).spawn(telling);
     match way {
         Way::Hangs => std::future::pending().await,

@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use crate::Desk;
 use crate::message::between;
-use crate::whom::meant;
-use crate::status::{Said, Status, Word};
 use crate::points::Point;
+use crate::status::{Said, Status, Word};
 use crate::store::{Dispatch, Stage, say};
+use crate::whom::meant;
 
 /// Why nothing was settled; it may be tried again.
 #[derive(Debug, thiserror::Error)]

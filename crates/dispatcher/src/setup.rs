@@ -116,7 +116,8 @@ impl Setup {
         }
         let templates = match templates {
             Some(path) => read_templates(&path)?,
-            None => Templates::read(DEFAULT).map_err(|mistakes| SetupError::Text { path: "templates/default.toml".into(), mistakes })?,
+            None => Templates::read(DEFAULT)
+                .map_err(|mistakes| SetupError::Text { path: "templates/default.toml".into(), mistakes })?,
         };
         Ok(Self {
             callback_url: callback_url.unwrap_or_default(),
@@ -180,7 +181,10 @@ fn gateways<'t>(reader: &mut Reader<'t>, table: Table<'_, 't>, folder: &Path) ->
         match Gateway::new(name, url, clear, channels, secrets, concurrency, timeout) {
             Ok(gateway) => gateways.push(Arc::new(gateway)),
             Err(error @ BadUrl::Clear(_)) => {
-                reader.mistake(one.key_at("url"), format!("`url`: {error}, or `allow_http = true` on a network that nobody listens to"));
+                reader.mistake(
+                    one.key_at("url"),
+                    format!("`url`: {error}, or `allow_http = true` on a network that nobody listens to"),
+                );
             }
             Err(error) => reader.mistake(one.key_at("url"), format!("`url`: {error}")),
         }

@@ -123,9 +123,8 @@ impl Secrets {
             .filter_map(|text| STANDARD.decode(text).ok())
             .collect();
         // `verify_slice` compares in constant time.
-        let fits = |key: &Hmac<Sha256>| {
-            given.iter().any(|given| Self::signed(key, id, timestamp, body).verify_slice(given).is_ok())
-        };
+        let fits =
+            |key: &Hmac<Sha256>| given.iter().any(|given| Self::signed(key, id, timestamp, body).verify_slice(given).is_ok());
         if !self.0.iter().any(fits) {
             return Err(Unsigned::Signature);
         }

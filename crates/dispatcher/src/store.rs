@@ -32,7 +32,8 @@ macro_rules! columns {
 }
 
 const POSITION: &str = "SELECT position FROM reading WHERE name = 'dispatcher'";
-const MOVE: &str = "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
+const MOVE: &str =
+    "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
 /// Of two that start together, the one that is further back counts.
 const BEGIN: &str = "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO NOTHING";
 const ADD: &str = "INSERT INTO dispatches
@@ -56,7 +57,8 @@ const CLAIM: &str = claim!("IN");
 /// What no gateway serves any more.
 const CLAIM_REST: &str = claim!("NOT IN");
 const HOLD: &str = "UPDATE dispatches SET claimed_until = $3 WHERE permit = $1 AND claimed_by = $2 AND claimed_until > $4";
-const LATER: &str = "UPDATE dispatches SET look_at = $2, asked = asked + 1, claimed_by = NULL, claimed_until = NULL WHERE permit = $1";
+const LATER: &str =
+    "UPDATE dispatches SET look_at = $2, asked = asked + 1, claimed_by = NULL, claimed_until = NULL WHERE permit = $1";
 const DROP: &str = "UPDATE dispatches SET state = 'dropped', reason = $2, claimed_by = NULL, claimed_until = NULL
     WHERE permit = $1 AND state = 'waiting'";
 const OPEN: &str = "UPDATE dispatches SET state = 'open', started_at = $2, look_at = $3, status = coalesce(status, $4),

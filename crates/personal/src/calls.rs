@@ -58,13 +58,15 @@ pub struct CallCount {
     pub number: i64,
 }
 
-const BY_ID: &str = "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
+const BY_ID: &str =
+    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
     FROM calls WHERE id = $1";
 const ADD: &str = "INSERT INTO calls
     (id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING";
 const RESOLVE: &str = "UPDATE calls SET state = $2, number = NULL, patient = $3, contact = $4 WHERE id = $1";
-const LIST: &str = "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
+const LIST: &str =
+    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
     FROM calls WHERE branch = $1 AND state = 'review' AND id > $2 ORDER BY id LIMIT $3";
 const LINKED: &str = "SELECT id FROM calls WHERE contact = $1 LIMIT 1";
 const COUNTS: &str = "SELECT branch, direction, state, reason, COUNT(*) AS number FROM calls
@@ -92,7 +94,21 @@ impl Personal {
         let Call { number, state, reason, patient, contact, .. } = call;
         let begun_at = to_millis(*begun_at);
         run!(
-            &self.db, ADD, id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
+            &self.db,
+            ADD,
+            id,
+            command,
+            record,
+            branch,
+            direction,
+            begun_at,
+            seconds,
+            disposition,
+            number,
+            state,
+            reason,
+            patient,
+            contact
         )
         .map(drop)
     }

@@ -184,8 +184,8 @@ It shows texts and numbers to whoever opens its page: give it no real ones.")]
 /// [`Usage`] for secrets that are none; or the address is taken.
 pub async fn gateway(command: &GatewayCommand, clock: Clock) -> Result<()> {
     let GatewayCommand::Sandbox { at, secrets_file, twice, out_of_order, late } = command;
-    let secrets = Secrets::read(&read_secret(secrets_file)?)
-        .map_err(|error| Usage(format!("{}: {error}", secrets_file.display())))?;
+    let secrets =
+        Secrets::read(&read_secret(secrets_file)?).map_err(|error| Usage(format!("{}: {error}", secrets_file.display())))?;
     let options = Options { twice: *twice, out_of_order: *out_of_order, late: Duration::from_secs(*late), ..Options::default() };
     let listener = TcpListener::bind(at).await.with_context(|| format!("{at} cannot be listened on"))?;
     eprintln!("The sandbox gateway listens on http://{}; open it to see what it was given.", listener.local_addr()?);

@@ -390,7 +390,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
     }
     let mut desk = None;
     if roles.contains(&Role::Dispatcher) {
-        let opened = crate::dispatch::desk(settings, &app, !embedded).await?;
+        let opened = crate::dispatch::desk(settings, &app, roles == [Role::Dispatcher]).await?;
         tasks.push(tokio::spawn(Dispatcher::new(opened.clone(), fresh(app.clock.now())).run(stopped.clone())));
         desk = Some(opened);
     }

@@ -83,7 +83,14 @@ pub struct Given {
     )]
     pub checkpoint_file: Option<PathBuf>,
     /// The dispatch file: gateways, templates, and what goes out by itself. Only the dispatcher needs it.
-    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_DISPATCH_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_DISPATCH_FILE",
+        value_name = "FILE"
+    )]
     pub dispatch_file: Option<PathBuf>,
     /// Where to listen.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]

@@ -126,8 +126,7 @@ pub(crate) async fn take(app: &App, call: &Known<'_>) -> Result<Matched, Unsettl
     if people.is_empty() {
         return Ok(Matched::Nobody);
     }
-    let by_permit: Vec<_> =
-        people.iter().filter_map(|(id, state)| Some((*id, state, permit(state, call)?))).collect();
+    let by_permit: Vec<_> = people.iter().filter_map(|(id, state)| Some((*id, state, permit(state, call)?))).collect();
     match (&by_permit[..], &people[..]) {
         ([(patient, state, permit)], _) => record(app, call, *patient, state, Some(permit)).await,
         ([], [(patient, state)]) => record(app, call, *patient, state, None).await,

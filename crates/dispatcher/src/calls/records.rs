@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use tact_domain::{Branch, Direction, Purpose, to_millis};
 use tact_personal::calls::Call;
 use tact_personal::phone::dialled;
 use tact_service::app::database;
-use tact_service::{App, Permission, Problem, Write, fields};
+use tact_service::{Answer, App, Permission, Problem, Write, fields};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -119,7 +118,7 @@ impl From<Call> for One {
     request_body = Records,
     responses((status = 200, description = "What was asked for", body = Taken), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn take(State(app): State<Arc<App>>, write: Write<Records>) -> Result<Json<Taken>, Problem> {
+pub(crate) async fn take(State(app): State<Arc<App>>, write: Write<Records>) -> Result<Answer<Taken>, Problem> {
     write.caller.may(Permission::Contact)?;
     let calls = &write.body.calls;
     if calls.is_empty() || calls.len() > MOST {
@@ -132,7 +131,8 @@ pub(crate) async fn take(State(app): State<Arc<App>>, write: Write<Records>) -> 
     for (at, call) in calls.iter().enumerate() {
         taken.push(one(&app, &write, at, call).await?);
     }
-    Ok(Json(Taken { calls: taken }))
+    let position = app.transactor.log().head().await?;
+    Ok(Answer(Taken { calls: taken }, position, true))
 }
 
 /// Everything before anything: of a list that is refused, nothing is recorded.
@@ -142,7 +142,10 @@ async fn check(app: &App, write: &Write<Records>, at: usize, call: &Record) -> R
     app.branch("branch", &call.branch).await?;
     fields::line("record", &call.record)?;
     if dialled(&call.number).is_none() {
-        return field("number", "it is no telephone number; write it with the country's code, such as +7 and ten digits".to_owned());
+        return field(
+            "number",
+            "it is no telephone number; write it with the country's code, such as +7 and ten digits".to_owned(),
+        );
     }
     if call.seconds > LONGEST {
         return field("seconds", format!("{} is more than a day", call.seconds));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tact_domain::{Branch, Purpose};
 use tact_personal::calls::{Call, CallCount};
 use tact_service::app::database;
-use tact_service::{App, Caller, Path, Permission, Problem, Query, Write};
+use tact_service::{Answer, App, Caller, Path, Permission, Problem, Query, Write};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -132,7 +132,7 @@ pub(crate) async fn resolve(
     State(app): State<Arc<App>>,
     Path((branch, id)): Path<(Branch, Uuid)>,
     write: Write<Resolution>,
-) -> Result<Json<Resolved>, Problem> {
+) -> Result<Answer<Resolved>, Problem> {
     write.caller.may(Permission::Contact)?;
     write.caller.at(&branch)?;
     app.branch("branch", &branch).await?;
@@ -147,13 +147,13 @@ pub(crate) async fn resolve(
         };
         let state = if call.state == "matched" { "matched" } else { "closed" };
         return match same {
-            true => Ok(Json(Resolved { call: id, state, patient: call.patient, contact: call.contact })),
+            true => answered(&app, Resolved { call: id, state, patient: call.patient, contact: call.contact }).await,
             false => Err(Problem::conflict("it is said already whose call this was")),
         };
     }
     let Some(patient) = patient else {
         app.personal.resolve_call(id, "closed", None, None).await.map_err(database)?;
-        return Ok(Json(Resolved { call: id, state: "closed", patient: None, contact: None }));
+        return answered(&app, Resolved { call: id, state: "closed", patient: None, contact: None }).await;
     };
     let known = Known {
         id,
@@ -171,10 +171,17 @@ pub(crate) async fn resolve(
     match take_as(&app, &known, *patient).await? {
         Matched::Contact(patient, contact) => {
             app.personal.resolve_call(id, "matched", Some(patient), Some(contact)).await.map_err(database)?;
-            Ok(Json(Resolved { call: id, state: "matched", patient: Some(patient), contact: Some(contact) }))
+            answered(&app, Resolved { call: id, state: "matched", patient: Some(patient), contact: Some(contact) }).await
         }
-        Matched::Nobody | Matched::Several => Err(Problem::not_found("no patient has this id; register the patient first").with("field", "patient")),
+        Matched::Nobody | Matched::Several => {
+            Err(Problem::not_found("no patient has this id; register the patient first").with("field", "patient"))
+        }
     }
+}
+
+async fn answered(app: &App, resolved: Resolved) -> Result<Answer<Resolved>, Problem> {
+    let position = app.transactor.log().head().await?;
+    Ok(Answer(resolved, position, true))
 }
 
 /// The counts.

@@ -117,7 +117,9 @@ impl One<'_> {
             let length = sms::length(&self.longest(&template.text));
             if length.parts > rules.sms_parts {
                 let most = rules.sms_parts;
-                self.mistake(format!("{length} with the longest names, and the most is {most}; say it shorter, or allow more `sms_parts`"));
+                self.mistake(format!(
+                    "{length} with the longest names, and the most is {most}; say it shorter, or allow more `sms_parts`"
+                ));
             }
         }
     }
@@ -169,7 +171,9 @@ impl One<'_> {
                 Place::Branch => {
                     let telling = self.rules.branches.iter().filter(|name| !self.rules.words.medical(name).is_empty()).count();
                     if telling > 0 {
-                        self.mistake(format!("the voicemail says {{branch}}, and {telling} branches are named after a specialty; take it out"));
+                        self.mistake(format!(
+                            "the voicemail says {{branch}}, and {telling} branches are named after a specialty; take it out"
+                        ));
                     }
                 }
                 Place::Date | Place::Time | Place::BranchPhone => {}
@@ -224,7 +228,9 @@ mod tests {
     #[test]
     fn what_must_not_go_out_is_named() {
         let one = |purpose: &str, channel: &str, tags: &str, ru: &str| {
-            format!("fallback = \"ru\"\n[[template]]\npurpose = \"{purpose}\"\nchannels = [\"{channel}\"]\ntags = [{tags}]\nru = {{ {ru} }}\n")
+            format!(
+                "fallback = \"ru\"\n[[template]]\npurpose = \"{purpose}\"\nchannels = [\"{channel}\"]\ntags = [{tags}]\nru = {{ {ru} }}\n"
+            )
         };
         let long = format!("text = \"{}\"", "ж".repeat(202));
         for (purpose, channel, tags, ru, said) in [
@@ -252,7 +258,9 @@ mod tests {
     #[test]
     fn a_long_name_in_cyrillic_is_counted_in_an_english_text() {
         let text = |words: &str| {
-            format!("fallback = \"en\"\n[[template]]\npurpose = \"appointment_reminder\"\nchannels = [\"sms\"]\nen = {{ text = \"{words}\" }}\n")
+            format!(
+                "fallback = \"en\"\n[[template]]\npurpose = \"appointment_reminder\"\nchannels = [\"sms\"]\nen = {{ text = \"{words}\" }}\n"
+            )
         };
         let plain = "a".repeat(300);
         assert_eq!(checked(&text(&plain), &[]).mistakes, [], "two parts of GSM");

@@ -105,7 +105,9 @@ impl Text {
             }
             let inside = rest.split_once('}').filter(|_| brace == "{");
             let Some((name, after)) = inside else {
-                return Err(format!("a `{brace}` stands alone; write a place such as {{date}}, or {brace}{brace} for the sign itself"));
+                return Err(format!(
+                    "a `{brace}` stands alone; write a place such as {{date}}, or {brace}{brace} for the sign itself"
+                ));
             };
             let Some((_, place)) = Place::WORDS.iter().find(|(word, _)| *word == name) else {
                 let known = Place::WORDS.map(|(word, _)| word);
@@ -220,7 +222,10 @@ impl Templates {
             templates.entry(&mut reader, table);
         }
         if reader.is_clean() && !templates.languages().contains(&templates.fallback) {
-            reader.mistake(table.key_at("fallback"), format!("`fallback` is `{}`, in which no template is written", templates.fallback));
+            reader.mistake(
+                table.key_at("fallback"),
+                format!("`fallback` is `{}`, in which no template is written", templates.fallback),
+            );
         }
         if reader.is_clean() { Ok(templates) } else { Err(reader.into_mistakes()) }
     }
@@ -233,7 +238,10 @@ impl Templates {
         let mut written = 0;
         for (language, at, value) in table.iter().filter(|(key, ..)| !["purpose", "channels", "tags"].contains(key)) {
             if !is_language(language) {
-                reader.mistake(at, format!("unknown field `{language}`; known are `purpose`, `channels`, `tags` and languages such as `ru`"));
+                reader.mistake(
+                    at,
+                    format!("unknown field `{language}`; known are `purpose`, `channels`, `tags` and languages such as `ru`"),
+                );
                 continue;
             }
             written += 1;
@@ -249,7 +257,10 @@ impl Templates {
             let (Some(purpose), Some(body)) = (&purpose, body) else { continue };
             for channel in &channels {
                 if !MACHINE.contains(channel) {
-                    reader.mistake(table.at, format!("`{channel}` is made by people; templates are for {}", MACHINE.map(Channel::as_str).join(", ")));
+                    reader.mistake(
+                        table.at,
+                        format!("`{channel}` is made by people; templates are for {}", MACHINE.map(Channel::as_str).join(", ")),
+                    );
                 }
                 if (*channel == Channel::Email) != subject.is_some() {
                     let problem = if subject.is_some() { "only e-mail has a `subject`" } else { "e-mail needs a `subject`" };
@@ -323,7 +334,9 @@ mod tests {
         };
         assert_eq!(text.filled(&filling, "ru").unwrap(), "Анна, 3 марта в 09:30 {точно}");
         assert_eq!(text.filled(&Filling { at: None, ..filling }, "ru"), Err(Place::Date));
-        for (bad, said) in [("{dat}", "{date}"), ("{clinician}", "known are"), ("a } b", "stands alone"), ("{name", "stands alone")] {
+        for (bad, said) in
+            [("{dat}", "{date}"), ("{clinician}", "known are"), ("a } b", "stands alone"), ("{name", "stands alone")]
+        {
             let error = Text::read(bad).unwrap_err();
             assert!(error.contains(said), "{bad}: {error}");
         }

@@ -129,10 +129,13 @@ mod tests {
         ] {
             assert_eq!(words.promotional(text), entries, "{text}");
         }
-        for text in ["онкодиспансер", "Психиатрия", "Вич", "анализ на ВИЧ готов", "oncology unit", "Your HIV test", "к гинекологу"] {
+        for text in
+            ["онкодиспансер", "Психиатрия", "Вич", "анализ на ВИЧ готов", "oncology unit", "Your HIV test", "к гинекологу"]
+        {
             assert!(!words.medical(text).is_empty(), "{text}");
         }
-        for text in ["Перезвоните нам, пожалуйста", "Please call us back", "В клинике вас ждут"] {
+        for text in ["Перезвоните нам, пожалуйста", "Please call us back", "В клинике вас ждут"]
+        {
             assert_eq!(words.medical(text), Vec::<&str>::new(), "{text}");
         }
     }

@@ -123,10 +123,7 @@ impl Event {
     /// Whether it is recorded whatever is known of the patient: a contact and how it ended, a withdrawal, a wish or a death that happened is
     /// never refused.
     pub const fn is_always_recorded(&self) -> bool {
-        matches!(
-            self,
-            Self::Made(_) | Self::Corrected(_) | Self::ConsentWithdrawn(_) | Self::Died(_) | Self::PreferenceSet(_)
-        )
+        matches!(self, Self::Made(_) | Self::Corrected(_) | Self::ConsentWithdrawn(_) | Self::Died(_) | Self::PreferenceSet(_))
     }
 }
 
