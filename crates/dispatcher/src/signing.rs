@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_named_and_not_repeated() {
         assert_eq!(Secrets::read("\n# none\n").unwrap_err(), BadSecret::None);
-        for bad in ["secret", "whsec_", "whsec_!!!", "whsec_c2hvcnQ="] {
+        for bad in ["hunter2", "whsec_", "whsec_!!!", "whsec_c2hvcnQ="] {
             let error = Secrets::read(&format!("{SECRET}\n{bad}")).unwrap_err();
             assert_eq!(error, BadSecret::Line(2));
             assert!(!error.to_string().contains(bad) || bad == "whsec_");
