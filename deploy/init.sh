@@ -37,7 +37,7 @@ follow() {
 }
 
 # The users of the images: nats runs as root, postgres as 999, tact as 65532.
-for user in services reactor projector notary feed feed-writer; do
+for user in services reactor projector notary dispatcher feed feed-writer; do
     keep 65532 "$folder/tact/nats-$user"
 done
 keep 0 "$folder/nats/operator"
@@ -55,6 +55,7 @@ FEED_PASSWORD: \"$(password tact/nats-feed)\"
 FEED_WRITER_PASSWORD: \"$(password tact/nats-feed-writer)\"
 ANALYST_PASSWORD: \"$(password nats/analyst)\"
 MAINTAINER_PASSWORD: \"$(password nats/maintainer)\"
+DISPATCHER_PASSWORD: \"$(password tact/nats-dispatcher)\"
 WITNESS_PASSWORD: \"$(password nats/witness)\"
 OPERATOR_PASSWORD: \"$(password nats/operator)\""
 
@@ -62,6 +63,11 @@ keep 999 "$folder/postgres/password"
 follow 65532 "$folder/tact/database-url" "postgres://tact:$(password postgres/password)@postgres:5432/tact"
 # From this the ids of events follow: a network that loses it can no longer tell a repeated command from a new one.
 keep 65532 "$folder/tact/id-key"
+
+# What network and gateway sign their requests to one another with (Standard Webhooks).
+if [ ! -s "$folder/tact/gateway" ]; then
+    put 65532 "$folder/tact/gateway" "whsec_$(head -c 32 /dev/urandom | base64)"
+fi
 
 # The notary makes the key by which the network signs, in a folder that is its own.
 if [ -d "$folder/keys" ]; then

@@ -8,6 +8,7 @@ mod book;
 mod command_line;
 mod deploy;
 mod desk;
+mod dispatch;
 mod erasure;
 mod event_log;
 mod evidence;

@@ -60,7 +60,7 @@ fn secrets_are_made_once_and_kept_from_others() {
     use std::os::unix::fs::PermissionsExt;
     let layout = Layout::new();
     let made = layout.secrets();
-    assert_eq!(made.len(), 14, "{:?}", made.keys());
+    assert_eq!(made.len(), 15, "{:?}", made.keys());
     for file in made.keys() {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400, "{}", file.display());
     }
@@ -71,6 +71,7 @@ fn secrets_are_made_once_and_kept_from_others() {
         "tact/nats-notary",
         "tact/nats-feed",
         "tact/nats-feed-writer",
+        "tact/nats-dispatcher",
         "nats/operator",
         "nats/maintainer",
         "nats/analyst",
@@ -170,6 +171,7 @@ async fn the_nats_users_may_do_their_work() {
         ("reactor", "import"),
         ("notary", "notary"),
         ("feed", "feed"),
+        ("dispatcher", "dispatcher"),
     ] {
         let log = log(&nats, &layout, user).await;
         let mut follow = log.follow(name, Position::START).await.unwrap();
@@ -180,6 +182,8 @@ async fn the_nats_users_may_do_their_work() {
     }
     let reactor = log(&nats, &layout, "reactor").await;
     appended(&reactor, patient(2), Position::START, event(3, 0)).await;
+    let dispatcher = log(&nats, &layout, "dispatcher").await;
+    appended(&dispatcher, patient(3), Position::START, event(5, 0)).await;
     // The notary records what is handed out, and a witness hears what it signs.
     let notary = log(&nats, &layout, "notary").await;
     let witness = async_nats::ConnectOptions::with_user_and_password("witness".to_owned(), layout.secret("nats/witness"));
@@ -227,7 +231,7 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
         ("STREAM.CREATE.other", json!({ "name": "other", "subjects": ["other.>"] })),
         ("CONSUMER.CREATE.tact-tact.somebody", json!({ "stream_name": "tact-tact", "config": { "durable_name": "somebody" } })),
     ];
-    for user in ["services", "reactor", "projector", "notary", "feed"] {
+    for user in ["services", "reactor", "projector", "notary", "feed", "dispatcher"] {
         for (operation, payload) in &attempts {
             let subject = format!("$JS.API.{operation}");
             let password = layout.secret(&format!("tact/nats-{user}"));
@@ -245,6 +249,11 @@ async fn no_service_can_change_purge_or_delete_the_stream() {
     let feed = layout.secret("tact/nats-feed");
     let error = refused(&nats, "feed", feed, &patient(1).subject("tact"), json!({})).await;
     assert!(error.is_some(), "the feed may append");
+    for stream in [StreamId::Policy, StreamId::Directory, StreamId::Access] {
+        let dispatcher = layout.secret("tact/nats-dispatcher");
+        let error = refused(&nats, "dispatcher", dispatcher, &stream.subject("tact"), json!({})).await;
+        assert!(error.is_some(), "the dispatcher may append to {stream}");
+    }
     let read = services.read_stream(patient(1), Position::START, Freshness::Latest).await.unwrap();
     assert_eq!(read.iter().map(|stored| stored.position).collect::<Vec<_>>(), [first, second]);
     // The maintainer may: so it was the permissions that refused, and not something else.
@@ -493,6 +502,13 @@ fn settings(service: &Yaml, layout: &Layout, nats: &Nats, database: &Path) -> ta
         let value = match (variable, value.strip_prefix("/secrets/tact/")) {
             ("TACT_NATS_URL", _) => nats.url(),
             ("TACT_DATABASE_URL_FILE", Some(_)) => database.to_str().unwrap().to_owned(),
+            ("TACT_DISPATCH_FILE", _) => {
+                let file = layout.path("dispatch.toml");
+                let secret = layout.path("secrets/tact/gateway");
+                let shipped = text("deploy/dispatch/dispatch.toml");
+                std::fs::write(&file, shipped.replace("/secrets/tact/gateway", secret.to_str().unwrap())).unwrap();
+                file.to_str().unwrap().to_owned()
+            }
             ("TACT_SIGNING_KEY_FILE", _) => layout.path("signing.key").to_str().unwrap().to_owned(),
             ("TACT_LISTEN", _) => value.replace("0.0.0.0:8080", "127.0.0.1:0"),
             // One server stands in for three.

@@ -1,6 +1,7 @@
 //! A network at work, for tests that speak to it as its branches do: every role in this process, embedded in a temporary folder, over real
 //! HTTP, with a clock that stands still until the test moves it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tact::roles::{Role, Running, start};
 use tact::settings::{Secret, Settings, Storage};
+use tact_database::Target;
 use tact_domain::Recorded;
 use tact_domain::Time;
 use tact_domain::patient::Event;
@@ -38,6 +40,7 @@ pub(crate) struct Network {
     pub(crate) manager: String,
     client: Client<HttpConnector, Full<Bytes>>,
     keys: AtomicU32,
+    target: Target,
     /// Goes with everything in it when the test ends.
     folder: tempfile::TempDir,
 }
@@ -92,19 +95,29 @@ pub(crate) fn id(value: &Value) -> Uuid {
 impl Network {
     /// Starts it at [`NOON`], embedded.
     pub(crate) async fn start() -> Self {
-        let network = Self::with(Storage::Embedded, "test".to_owned()).await;
+        Self::start_with(None).await
+    }
+
+    /// The same with a dispatch file.
+    pub(crate) async fn start_with(dispatch_file: Option<PathBuf>) -> Self {
+        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file).await;
         network.begin().await
     }
 
     /// Starts it at [`NOON`] on NATS JetStream and PostgreSQL.
     pub(crate) async fn on_servers() -> Self {
+        Self::on_servers_with(None).await
+    }
+
+    /// The same with a dispatch file.
+    pub(crate) async fn on_servers_with(dispatch_file: Option<PathBuf>) -> Self {
         let storage = Storage::Servers {
             nats: vec![Nats::shared().await.unwrap().url()],
             login: None,
             replicas: 1,
             database: Secret(Postgres::shared().await.unwrap().database().await.unwrap()),
         };
-        let mut network = Self::with(storage, fresh_name("net")).await;
+        let mut network = Self::with(storage, fresh_name("net"), dispatch_file).await;
         network.manager = network.token(&["network_manager", "administrator"], None).await;
         let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT});
         network.post("/v1/policies", policy).await.ok();
@@ -119,7 +132,7 @@ impl Network {
         }
     }
 
-    async fn with(storage: Storage, network: String) -> Self {
+    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::by_hand(time(NOON) - chrono::Duration::minutes(10));
         let key = folder.path().join("shared.key");
@@ -132,6 +145,7 @@ impl Network {
             signing_key_file: Some(folder.path().join("signing.key")),
             checkpoint_file: None,
             feed: tact::settings::Feed::default(),
+            dispatch_file,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             default_region: "RU".to_owned(),
@@ -140,12 +154,13 @@ impl Network {
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
             now: None,
         };
+        let target = tact::roles::databases(&settings).unwrap();
         let every = <Role as clap::ValueEnum>::value_variants();
         let running = start(&settings, every, clock.clone()).await.unwrap();
         // On servers nobody is given one unasked.
         let manager = running.first_token.clone().unwrap_or_default();
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { running, clock, manager, client, keys: AtomicU32::new(0), folder }
+        Self { running, clock, manager, client, keys: AtomicU32::new(0), target, folder }
     }
 
     async fn begin(self) -> Self {
@@ -162,6 +177,21 @@ impl Network {
         let app = &self.running.app;
         let head = app.transactor.log().head().await.unwrap();
         assert!(app.ledger.wait_for(head, Duration::from_secs(30)).await.unwrap(), "the notary has not signed up to {head}");
+    }
+
+    /// Where its databases are.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The clock that it goes by.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What the parts of its dispatcher share.
+    pub(crate) fn desk(&self) -> &Arc<tact_dispatcher::Desk> {
+        self.running.desk.as_ref().expect("it plays every role")
     }
 
     /// Where it listens.

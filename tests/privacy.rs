@@ -116,6 +116,10 @@ impl Life {
         let call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "north", "outcome": "reached",
             "permit": permit, "contact": begun["contact"], "note": "Velvet Anvil"});
         self.post("/v1/patients/{patient}/contacts", &[], call).await;
+        let correction = "/v1/patients/{patient}/contacts/{contact}/correction";
+        let contact = begun["contact"].as_str().unwrap();
+        self.post(correction, &[("contact", contact)], json!({"outcome": "declined"})).await;
+        self.is_recorded().await;
         let told =
             json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T12:00:00Z"}});
         self.post("/v1/patients/{patient}/announcements", &[], told).await;
@@ -135,6 +139,25 @@ impl Life {
         self.post("/v1/patients/{patient}/feedback", &[], feedback).await;
         let change = json!({"language": "en", "person": {"phone": "+7 907 953-16-84"}});
         self.send(Method::PATCH, "/v1/patients/{patient}", &[], change).await.ok();
+    }
+
+    /// What machines tell: the exchange, with her number and one that is nobody's, and a gateway that there is none of.
+    async fn is_recorded(&self) {
+        let call = |record: &str, number: &str| {
+            json!({"record": record, "direction": "inbound", "number": number, "begun_at": "2026-03-02T08:00:00Z", "seconds": 5,
+                "disposition": "answered", "branch": "north"})
+        };
+        let calls = json!({"calls": [call("hers", "8 905 731-94-62"), call("nobodys", "+7 909 000-00-00")]});
+        let taken = self.post("/v1/call-records", &[], calls).await;
+        assert_eq!(taken["calls"][0]["state"], "matched", "{taken}");
+        let nobodys = taken["calls"][1]["call"].as_str().unwrap();
+        let resolution = "/v1/call-records/{branch}/{call}/resolution";
+        self.post(resolution, &[("branch", "north"), ("call", nobodys)], json!({})).await;
+        let told = json!({"message": nobodys, "status": "delivered", "at": "2026-03-02T08:00:00Z"});
+        self.send(Method::POST, "/v1/gateway/callbacks", &[], told).await.refused(404, "not_found");
+        let outcome = "/v1/branches/{branch}/dispatches/{contact}/outcome";
+        let nothing = [("branch", "north"), ("contact", nobodys)];
+        self.send(Method::POST, outcome, &nothing, json!({"outcome": "busy"})).await.refused(404, "not_found");
     }
 
     /// Appointments, referrals, the directory.

@@ -319,6 +319,7 @@ impl Cluster {
             signing_key_file: Some(self.folder.path().join("signing.key")),
             checkpoint_file: None,
             feed: tact::settings::Feed::default(),
+            dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
             default_region: "RU".to_owned(),

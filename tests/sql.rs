@@ -14,19 +14,26 @@ async fn every_statement_is_one_that_both_engines_take() {
     for engine in Engine::both().await {
         let read = ReadDb::open(&engine.target, WAIT).await.unwrap();
         let personal = Personal::open(&engine.target, WAIT).await.unwrap();
+        let dispatches = tact_dispatcher::store::Store::open(&engine.target, WAIT).await.unwrap();
+        let of_dispatcher: Vec<String> = tact_dispatcher::store::SQL.iter().map(|sql| (*sql).to_owned()).collect();
         let of_read = statements(&read.db());
         let of_personal: Vec<String> = tact_personal::SQL
             .iter()
             .chain(access::SQL)
             .chain(erasure::SQL)
             .chain(number::SQL)
+            .chain(tact_personal::calls::SQL)
             .map(|sql| (*sql).to_owned())
             .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());
         let ledger = Ledger::open(&engine.target, "net", WAIT).await.unwrap();
         let of_ledger = store::SQL.iter().map(|sql| (*sql).to_owned()).chain(store::statements(ledger.db())).collect();
-        let texts: [(_, Vec<String>); 3] =
-            [(read.db(), of_read), (personal.db().clone(), of_personal), (ledger.db().clone(), of_ledger)];
+        let texts: [(_, Vec<String>); 4] = [
+            (read.db(), of_read),
+            (personal.db().clone(), of_personal),
+            (ledger.db().clone(), of_ledger),
+            (dispatches.db().clone(), of_dispatcher),
+        ];
         for (db, texts) in texts {
             for sql in texts {
                 db.prepare(&sql).await.unwrap_or_else(|error| panic!("{}: {error}\n{sql}", engine.name));

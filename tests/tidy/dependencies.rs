@@ -31,6 +31,7 @@ const SERVICES: &[&str] = &[
     "tact-contact",
     "tact-directory",
     "tact-feed",
+    "tact-dispatcher",
     "tact-feedback",
     "tact-fhir-http",
     "tact-notary",

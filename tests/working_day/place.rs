@@ -53,6 +53,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         signing_key_file: Some(folder.path().join("signing.key")),
         checkpoint_file: None,
         feed: tact::settings::Feed::default(),
+        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
         default_region: "RU".to_owned(),

@@ -46,6 +46,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         signing_key_file: Some(folder.path().join("signing.key")),
         checkpoint_file: None,
         feed: tact::settings::Feed::default(),
+        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
         default_region: "RU".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p tact-bench -- all` makes every table of docs/BENCHMARKS.md that this crate makes.
 
+mod dispatch;
 mod embedded;
 mod evidence;
 mod feed;
@@ -31,6 +32,8 @@ enum What {
     Evidence,
     /// Filling the feed for analysts against a bare copy of the same stream.
     Feed,
+    /// The dispatcher, against a gateway that answers after 50 ms, against a bare client that posts the same bodies.
+    Dispatch,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
@@ -71,6 +74,12 @@ async fn main() -> Result<()> {
         what_if::run(cli.pairs, cli.decisions).await?;
     }
     if cli.what == What::Simulate {
+        return Ok(());
+    }
+    if wanted(What::Dispatch) {
+        dispatch::run(cli.pairs, cli.patients).await?;
+    }
+    if cli.what == What::Dispatch {
         return Ok(());
     }
     let work = work::Work::new(cli.patients).await?;

@@ -121,6 +121,7 @@ async fn idle() -> Result<()> {
             signing_key_file: Some(folder.path().join("signing.key")),
             checkpoint_file: None,
             feed: tact::settings::Feed::default(),
+            dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 50_000,
             wait: std::time::Duration::from_secs(30),

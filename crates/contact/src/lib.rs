@@ -5,6 +5,7 @@
 mod announcements;
 mod audit;
 mod contacts;
+mod corrections;
 mod figures;
 mod permits;
 mod preview;
@@ -29,6 +30,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(release::release))
         .routes(routes!(start::start))
         .routes(routes!(contacts::record))
+        .routes(routes!(corrections::correct))
         .routes(routes!(announcements::announce))
         .routes(routes!(requests::request))
         .routes(routes!(quotas::of_patient))

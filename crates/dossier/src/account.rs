@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use tact_domain::control::{Policies, Published};
 use tact_domain::envelope::{Hash, hash};
-use tact_domain::patient::events::{ConsentGranted, ConsentUsed, Event, Permitted};
+use tact_domain::patient::events::{ConsentGranted, ConsentUsed, Event, Made, Permitted};
 use tact_domain::patient::{State, evolve};
-use tact_domain::{Direction, Recorded, Time};
+use tact_domain::{Direction, Outcome, Recorded, Time};
 use uuid::Uuid;
 
 use crate::Material;
@@ -88,6 +88,12 @@ impl<'a> Accounts<'a> {
         });
         let permits = permits.collect();
         Self { all, permits }
+    }
+
+    /// How a contact ended, by all that is known: it may have been recorded otherwise at first.
+    pub(crate) fn outcome(&self, made: &Made) -> Outcome {
+        let known = self.all.iter().find_map(|account| account.state.contacts.iter().find(|c| c.id == made.contact));
+        known.map_or(made.outcome, |contact| contact.outcome)
     }
 
     /// The patient's own.

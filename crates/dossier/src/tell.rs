@@ -284,6 +284,10 @@ impl Rows<'_> {
             Event::Released(e) => self.permit_of(e.permit),
             Event::Started(e) => self.permit_of(e.permit),
             Event::Made(e) => self.made(step, e),
+            Event::Corrected(e) => {
+                self.text(Label::ContactId, e.contact);
+                self.text(Label::Outcome, e.outcome.word(self.teller.language));
+            }
             Event::Credited(e) => self.text(Label::Recommended, e.recommended),
             Event::ReferralOpened(e) => self.text(Label::Need, &e.need),
             Event::ReferralArranged(e) => {

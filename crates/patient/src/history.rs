@@ -211,6 +211,7 @@ fn branch_of<'a>(event: &'a Event, state: &'a patient::State) -> Option<&'a Bran
         Event::Made(e) => Some(&e.branch),
         Event::Permitted(e) => Some(&e.branch),
         Event::Refused(e) => Some(&e.branch),
+        Event::Corrected(e) => state.contacts.iter().find(|c| c.id == e.contact).map(|contact| &contact.branch),
         Event::Started(e) => state.permit(e.permit).map(|permit| &permit.branch),
         Event::Released(e) => state.permit(e.permit).map(|permit| &permit.branch),
         _ => None,

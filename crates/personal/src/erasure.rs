@@ -285,6 +285,10 @@ async fn erase(tx: &mut Tx, patient: Uuid) -> Result<(Found, bool), DbError> {
     run_in!(tx, ERASE_NOTES, patient)?;
     run_in!(tx, ERASE_LINKS, patient)?;
     run_in!(tx, ERASE_SOURCES, patient)?;
+    let number = held.as_ref().and_then(|held| crate::phone::dialled(held.person.details.phone.as_deref()?));
+    if let Some(number) = number {
+        crate::calls::forget(tx, &number).await?;
+    }
     let open = held.filter(|held| !held.erased);
     let count = |counted: Option<(i64,)>| counted.map_or(0, |(n,)| n.unsigned_abs());
     let person = open.as_ref().map(|held| Found::person(&held.person.details)).unwrap_or_default();

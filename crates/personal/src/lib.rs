@@ -11,11 +11,13 @@ use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, 
 use uuid::Uuid;
 
 pub mod access;
+pub mod calls;
 pub mod erasure;
 pub mod number;
 mod sources;
 
 pub use sources::Source;
+pub mod phone;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -25,12 +27,14 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
         include_str!("../../../migrations/postgres/personal/0003_numbers.sql"),
         include_str!("../../../migrations/postgres/personal/0004_sources.sql"),
+        include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
         include_str!("../../../migrations/sqlite/personal/0003_numbers.sql"),
         include_str!("../../../migrations/sqlite/personal/0004_sources.sql"),
+        include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
     ],
     durable: true,
 };

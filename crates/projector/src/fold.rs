@@ -83,7 +83,7 @@ fn recommended_by_then(state: &State, time: Time) -> bool {
     state.recommendations.iter().any(|r| r.time <= time)
 }
 
-/// The rows of what happened, each written once and never changed.
+/// The rows of what happened, each written once; of a contact, only how it ended is known better later.
 fn happened(
     rows: &mut Rows,
     patient: &mut Patient,
@@ -102,6 +102,7 @@ fn happened(
             rows.count_contact(key, &row);
             rows.contacts.push(row);
         }
+        Event::Corrected(e) => rows.corrections.push((e.contact, e.outcome)),
         Event::Permitted(e) => rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), true),
         Event::Refused(e) => {
             rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), false);

@@ -18,6 +18,7 @@ use tact_read_models::due::DueRow;
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
 use tact_read_models::forgetting::ForgettingRow;
 use tact_read_models::history::HistoryRow;
+use tact_read_models::month;
 use tact_read_models::patients::PatientRow;
 use tact_read_models::quotas::QuotaRow;
 use tact_read_models::referrers::ReferrerRow;
@@ -108,6 +109,18 @@ impl Tables {
         for (key, new) in rows.contact_counts {
             let counts = self.contact_counts.entry(key).or_default();
             counts.iter_mut().zip(new).for_each(|(count, new)| *count += new);
+        }
+        for (contact, outcome) in rows.corrections {
+            let Some(row) = self.contacts.values_mut().find(|row| row.contact == contact) else { continue };
+            let Ok(before) = row.outcome.parse::<tact_domain::Outcome>() else { continue };
+            row.outcome = outcome.as_str().to_owned();
+            for (outcome, sign) in [(before, -1), (outcome, 1)] {
+                let (Ok(channel), Ok(direction)) = (row.channel.parse(), row.direction.parse()) else { continue };
+                let key = (row.branch.clone(), month(row.time), row.purpose.clone(), channel, direction, outcome);
+                let counts = self.contact_counts.entry(key).or_default();
+                let holds = [true, row.announced, row.breach, row.before_tact];
+                counts.iter_mut().zip(holds).for_each(|(count, holds)| *count += sign * i64::from(holds));
+            }
         }
         for (key, new) in rows.refusals {
             *self.refusals.entry(key).or_default() += new;

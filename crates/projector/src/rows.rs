@@ -6,7 +6,7 @@ use tact_database::bulk::{self, OnConflict};
 use tact_database::{DbError, Tx};
 use tact_domain::{Channel, Code, Direction, Outcome};
 use tact_read_models::audit::{FindingRow, WishRow};
-use tact_read_models::contacts::ContactRow;
+use tact_read_models::contacts::{self, ContactRow};
 use tact_read_models::due::DueRow;
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
 use tact_read_models::forgetting::ForgettingRow;
@@ -47,6 +47,8 @@ pub(crate) struct Rows {
     pub(crate) forgetting: Replaced<ForgettingRow>,
     pub(crate) findings: Changed,
     pub(crate) wishes: Vec<WishRow>,
+    /// How contacts ended by what became known later, in the order of the log. The contacts may be older than the batch.
+    pub(crate) corrections: Vec<(Uuid, Outcome)>,
 }
 
 /// What has changed of patients' findings. A patient may have many, and one more contact changes few of them: only those are written.
@@ -158,6 +160,9 @@ impl Rows {
         bulk::write(tx, self.set_aside, OnConflict::Fail).await?;
         let counts = self.contact_counts.into_iter().map(|(key, counts)| contact_count(key, counts));
         bulk::write(tx, counts.collect(), OnConflict::Add).await?;
+        for (contact, outcome) in self.corrections {
+            contacts::correct(tx, contact, outcome.as_str()).await?;
+        }
         let counts = self.refusals.into_iter().map(|(key, count)| refusal_count(key, count));
         bulk::write(tx, counts.collect(), OnConflict::Add).await?;
         let counts = self.permits.into_iter().map(|(key, counts)| permit_count(key, counts));

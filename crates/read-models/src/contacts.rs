@@ -1,7 +1,8 @@
 //! Contacts made, permits granted and refused: one row for each contact, and the counts by branch and UTC month from which the
 //! intrusiveness figures are made (P2).
 
-use tact_database::{Db, DbError, Time, all, one, table, to_millis};
+use tact_database::bulk::{self, OnConflict};
+use tact_database::{Db, DbError, Time, Tx, all, one, one_in, run_in, table, to_millis};
 use tact_domain::Branch;
 use uuid::Uuid;
 
@@ -109,6 +110,7 @@ const OF_PATIENT: &str =
 const BY_ID: &str =
     "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts WHERE contact = $1 ORDER BY position LIMIT 1";
+const CORRECT: &str = "UPDATE contacts SET outcome = $2 WHERE position = $1";
 const BREACHES: &str =
     "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts
@@ -120,7 +122,7 @@ const REFUSALS: &str = "SELECT branch, month, purpose, code, refused FROM refusa
 const PERMITS: &str = "SELECT branch, month, purpose, granted, refused FROM permit_counts
     WHERE month >= $1 AND month <= $2 ORDER BY branch, month, purpose";
 
-pub(crate) const SQL: &[&str] = &[OF_PATIENT, BY_ID, BREACHES, COUNTS, REFUSALS, PERMITS];
+pub(crate) const SQL: &[&str] = &[OF_PATIENT, BY_ID, CORRECT, BREACHES, COUNTS, REFUSALS, PERMITS];
 
 /// A patient's contacts by time. Those of a patient who was merged into this one are found under that patient.
 ///
@@ -136,6 +138,33 @@ pub async fn of_patient(db: &Db, patient: Uuid) -> Result<Vec<ContactRow>, DbErr
 /// Whatever keeps the database from it.
 pub async fn by_id(db: &Db, contact: Uuid) -> Result<Option<ContactRow>, DbError> {
     one!(db, BY_ID, contact)
+}
+
+/// Notes how a contact ended by what became known later, and counts it there. One whose row is not there is left as it is: its patient was
+/// set aside when it was recorded.
+///
+/// # Errors
+/// Whatever keeps the database from it.
+pub async fn correct(tx: &mut Tx, contact: Uuid, outcome: &str) -> Result<(), DbError> {
+    let row: Option<ContactRow> = one_in!(tx, BY_ID, contact)?;
+    let Some(row) = row else { return Ok(()) };
+    run_in!(tx, CORRECT, row.position, outcome)?;
+    let count = |outcome: &str, sign: i64| ContactCount {
+        branch: row.branch.clone(),
+        month: crate::month(row.time),
+        purpose: row.purpose.clone(),
+        channel: row.channel.clone(),
+        direction: row.direction.clone(),
+        outcome: outcome.to_owned(),
+        made: sign,
+        announced: sign * i64::from(row.announced),
+        breaches: sign * i64::from(row.breach),
+        before_tact: sign * i64::from(row.before_tact),
+    };
+    for (outcome, sign) in [(row.outcome.as_str(), -1), (outcome, 1)] {
+        bulk::write(tx, vec![count(outcome, sign)], OnConflict::Add).await?;
+    }
+    Ok(())
 }
 
 /// A branch's breaches that happened from one moment until another (excluded), recorded behind the position `after`, at most `limit`.

@@ -155,7 +155,11 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
     Ok(kept.into())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a JSON object as strictly as every body is read.
+///
+/// # Errors
+/// A problem that names the field and the way out.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Commands without anything to say may be sent without a body.
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     if let Err(error) = std::str::from_utf8(bytes) {

@@ -484,6 +484,10 @@ impl Driver {
                 Event::Started(Started { permit: permit.permit, contact })
             }
             (7, Some(permit), _) => Event::Released(PermitRef { permit: permit.permit }),
+            (8, Some(_), _) if self.chance(0.7) => match self.known(patient).contacts.last().copied() {
+                Some(contact) => Event::Corrected(Corrected { contact, outcome: self.made(None, Direction::Outbound).outcome }),
+                None => Event::Made(self.made(None, Direction::Outbound)),
+            },
             _ => {
                 let purpose = self.purpose();
                 let mut made = self.made(None, Direction::Outbound);

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod client;
 pub mod demo;
+pub mod dispatch;
 pub mod erasure_paper;
 pub mod evidence_cli;
 pub mod exit;

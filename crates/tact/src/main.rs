@@ -8,8 +8,8 @@ use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
 use tact::{
-    audit, demo, evidence_cli, exit, feed_cli, history_cli, keys_cli, patient_cli, policy_cli, projections_cli, schema_cli,
-    token_cli,
+    audit, demo, dispatch, evidence_cli, exit, feed_cli, history_cli, keys_cli, patient_cli, policy_cli, projections_cli,
+    schema_cli, token_cli,
 };
 use tact_service::clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -82,6 +82,12 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Papers about one patient.
     #[command(subcommand)]
     Patient(patient_cli::PatientCommand),
+    /// Check what is said to patients.
+    #[command(subcommand)]
+    Templates(dispatch::TemplatesCommand),
+    /// A gateway for demonstrations.
+    #[command(subcommand)]
+    Gateway(dispatch::GatewayCommand),
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
@@ -167,6 +173,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         patient_cli::run(command).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Cmd::Templates(command) = &cli.command {
+        return Ok(dispatch::templates(command));
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -201,9 +210,22 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
         Cmd::Feed(command) => feed_cli::run(&settings, command).await?,
         Cmd::Asyncapi => println!("{:#}", tact_feed::asyncapi::document(&settings.network)),
+        Cmd::Gateway(command) => {
+            let mut signals = Signals::new()?;
+            tokio::select! {
+                served = dispatch::gateway(&command, clock) => served?,
+                _ = signals.come() => {}
+            }
+        }
         Cmd::Config => println!("{}", settings.shown()),
         Cmd::Healthcheck => return healthcheck(&settings).await,
-        Cmd::Openapi | Cmd::Schema(_) | Cmd::Policy(_) | Cmd::History(_) | Cmd::Evidence(_) | Cmd::Patient(_) => {}
+        Cmd::Openapi
+        | Cmd::Schema(_)
+        | Cmd::Policy(_)
+        | Cmd::Templates(_)
+        | Cmd::History(_)
+        | Cmd::Evidence(_)
+        | Cmd::Patient(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

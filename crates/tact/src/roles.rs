@@ -11,6 +11,8 @@ use axum::routing::get;
 use clap::ValueEnum;
 use smol_str::SmolStr;
 use tact_database::Target;
+use tact_dispatcher::Desk;
+use tact_dispatcher::role::Dispatcher;
 use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
 use tact_domain::{Actor, policy};
 use tact_event_log::{EventLog, FeedStream, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
@@ -71,6 +73,8 @@ pub enum Role {
     Notary,
     /// Fills the feed for analysts, and serves it.
     Feed,
+    /// Has a gateway make the calls and send the messages that are permitted, and takes in what became of them.
+    Dispatcher,
 }
 
 impl Role {
@@ -87,6 +91,7 @@ impl Role {
             Self::Projector => OpenApiRouter::new(),
             Self::Notary => tact_notary::routes(),
             Self::Feed => tact_feed::routes(),
+            Self::Dispatcher => tact_dispatcher::routes(),
         }
     }
 }
@@ -100,6 +105,8 @@ pub struct Running {
     pub first_token: Option<String>,
     /// What its services share.
     pub app: Arc<App>,
+    /// What the parts of its dispatcher share, if it plays that role.
+    pub desk: Option<Arc<Desk>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     failed: tokio::sync::mpsc::UnboundedReceiver<anyhow::Error>,
@@ -436,14 +443,23 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
             }
         }));
     }
+    let mut desk = None;
+    if roles.contains(&Role::Dispatcher) {
+        let opened = crate::dispatch::desk(settings, &app, roles == [Role::Dispatcher]).await?;
+        tasks.push(tokio::spawn(Dispatcher::new(opened.clone(), fresh(app.clock.now())).run(stopped.clone())));
+        desk = Some(opened);
+    }
     let url = format!("http://{}", listener.local_addr()?);
     let mut router = router(&app, roles, senders, stopped.clone());
+    if let Some(desk) = &desk {
+        router = router.layer(axum::Extension(desk.clone()));
+    }
     if let Some(live) = live {
         router = router.merge(tact_feed::open_routes(app.clone())).layer(axum::Extension(live));
     }
     // The last one, so that it is stopped last.
     tasks.push(tokio::spawn(listener::serve(listener, router, Limits::default(), stopped)));
-    Ok(Running { url, first_token, app, stop, tasks, failed, _failing: failing })
+    Ok(Running { url, first_token, app, desk, stop, tasks, failed, _failing: failing })
 }
 
 /// The projector of a process, by the process's own clock.

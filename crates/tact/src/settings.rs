@@ -123,6 +123,16 @@ pub struct Given {
         value_name = "DAYS"
     )]
     pub feed_max_days: Option<u32>,
+    /// The dispatch file: gateways, templates, and what goes out by itself. Only the dispatcher needs it.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_DISPATCH_FILE",
+        value_name = "FILE"
+    )]
+    pub dispatch_file: Option<PathBuf>,
     /// Where to listen.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -209,6 +219,8 @@ pub struct Settings {
     pub checkpoint_file: Option<PathBuf>,
     /// The feed for analysts.
     pub feed: Feed,
+    /// The dispatch file: gateways, templates, and what goes out by itself.
+    pub dispatch_file: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// How many patients a service keeps in memory, about 2 KB each.
@@ -280,6 +292,7 @@ pub const KEYS: &[&str] = &[
     "feed_nats_password_file",
     "feed_max_bytes",
     "feed_max_days",
+    "dispatch_file",
     "listen",
     "cached_patients",
     "default_region",
@@ -309,6 +322,7 @@ pub const VARIABLES: &[&str] = &[
     "TACT_FEED_NATS_PASSWORD_FILE",
     "TACT_FEED_MAX_BYTES",
     "TACT_FEED_MAX_DAYS",
+    "TACT_DISPATCH_FILE",
     "TACT_LISTEN",
     "TACT_CACHED_PATIENTS",
     "TACT_DEFAULT_REGION",
@@ -411,6 +425,7 @@ impl Given {
             signing_key_file: first!(signing_key_file),
             checkpoint_file: first!(checkpoint_file),
             feed,
+            dispatch_file: first!(dispatch_file),
             listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             cached_patients: first!(cached_patients).unwrap_or(50_000),
             default_region: first!(default_region).unwrap_or_else(|| "RU".to_owned()),
@@ -525,6 +540,7 @@ impl Settings {
         }
         lines.extend(self.feed.limits.max_bytes.map(|bytes| format!("feed_max_bytes = {bytes}")));
         lines.extend(self.feed.limits.max_age.map(|age| format!("feed_max_days = {}", age.as_secs() / 86_400)));
+        lines.extend(self.dispatch_file.as_deref().map(|file| format!("dispatch_file = {}", path(file))));
         lines.push(format!("listen = {}", quoted(&self.listen.to_string())));
         lines.push(format!("cached_patients = {}\nwait = {}", self.cached_patients, self.wait.as_secs()));
         lines.push(format!("default_region = {}", quoted(&self.default_region)));

@@ -82,6 +82,14 @@ pub async fn client_tools() -> anyhow::Result<ClientTools> {
     blocking(tools::client_tools).await
 }
 
+/// npm's `standardwebhooks`, with Node.js where the machine has none: kept from before, or fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn standard_webhooks() -> anyhow::Result<NodePackages> {
+    blocking(tools::standard_webhooks).await
+}
+
 /// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.
 ///
 /// # Errors

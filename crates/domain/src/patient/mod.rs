@@ -8,6 +8,7 @@ pub mod admit;
 pub mod again;
 pub mod agenda;
 pub mod audit;
+mod carried;
 pub mod decide;
 pub mod events;
 mod evolve;

@@ -269,7 +269,7 @@ pub fn evidence(records: &Records<'_>) -> Option<ContactEvidence> {
             purpose: made.purpose.clone(),
             channel: made.channel,
             branch: made.branch.clone(),
-            outcome: made.outcome,
+            outcome: accounts.outcome(made),
             about: made.about.or(permit.and_then(|(_, permitted)| permitted.about)),
             stated: found.stated(step.recorded),
         },

@@ -68,6 +68,7 @@ impl Bundle<'_> {
 
     pub(super) fn communication(&self, step: &Step<'_>, e: &Made) -> Value {
         let language = self.material.language;
+        let outcome = self.accounts.outcome(e);
         let (envelope, patient, branch) = (&step.recorded.envelope, self.subject(step), self.branch(&e.branch));
         let (recipient, sender) = match e.direction {
             Direction::Outbound => (patient.clone(), branch),
@@ -77,8 +78,8 @@ impl Bundle<'_> {
             "resourceType": "Communication",
             "id": envelope.id,
             "identifier": [{"system": Systems::CONTACT, "value": e.contact}],
-            "status": status(e.outcome),
-            "statusReason": concept(Systems::OUTCOME, e.outcome.as_str(), Some(e.outcome.word(language))),
+            "status": status(outcome),
+            "statusReason": concept(Systems::OUTCOME, outcome.as_str(), Some(outcome.word(language))),
             "category": [concept(Systems::DIRECTION, e.direction.as_str(), Some(e.direction.word(language)))],
             "medium": [of_channel(language, e.channel)],
             "subject": patient,
@@ -87,7 +88,7 @@ impl Bundle<'_> {
             "sender": sender,
             "reasonCode": [of_purpose(language, &e.purpose)],
         });
-        if e.outcome.is_reached() {
+        if outcome.is_reached() {
             communication["received"] = communication["sent"].clone();
         }
         if let Some(Right::Permit(permit)) = step.right {

@@ -35,6 +35,7 @@ impl Word for Event {
                 Direction::Outbound => ("The clinic contacted the patient", "Клиника обратилась к пациенту"),
                 Direction::Inbound => ("The patient contacted the clinic", "Пациент обратился в клинику"),
             },
+            Self::Corrected(_) => ("It became known how a contact ended", "Уточнено, чем закончилось обращение"),
             Self::Credited(_) => {
                 ("Somebody came on this patient’s recommendation", "По рекомендации пациента пришёл другой человек")
             }

@@ -1,6 +1,8 @@
 //! What a careful clerk would know of one patient from the events so far: a second reading of the contract, written from it and not from the
 //! domain's code. Of the domain it uses the words (events, channels, policies) and none of the rules.
 
+mod contacts;
+
 use std::collections::BTreeMap;
 
 use chrono::Duration;
@@ -9,6 +11,8 @@ use tact_domain::patient::state as carried;
 use tact_domain::policy::Policy;
 use tact_domain::*;
 use uuid::Uuid;
+
+use contacts::use_permit;
 
 /// One contact.
 #[derive(Debug, Clone)]
@@ -281,6 +285,7 @@ impl Book {
                 }
             }
             Event::Made(e) => self.contact(e, time, recorded.envelope.recorded_at),
+            Event::Corrected(e) => self.correct(e.contact, e.outcome),
             Event::Credited(e) => {
                 if self.recommendations.iter().all(|(id, _)| *id != e.recommended) {
                     self.recommendations.push((e.recommended, time));
@@ -581,19 +586,4 @@ fn add<T: Clone>(own: &mut Vec<T>, new: &[T], same: impl Fn(&T, &T) -> bool) {
             own.push(fact.clone());
         }
     }
-}
-
-fn use_permit(permits: &mut [Permit], contact: &mut Contact, recorded_at: Option<Time>) {
-    let permit = permits.iter_mut().find(|p| {
-        Some(p.granted.permit) == contact.named
-            && p.granted.purpose == contact.purpose
-            && p.granted.channel == contact.channel
-            && contact.about.is_none_or(|about| p.occasion().is_none_or(|(own, _)| own == about))
-            && p.covers(contact.time)
-    });
-    let Some(permit) = permit else { return };
-    contact.on_time = recorded_at.is_some_and(|now| permit.holds_room(now)) || permit.started.is_some();
-    contact.under = contact.named;
-    contact.about = contact.about.or(permit.occasion().map(|(about, _)| about));
-    permit.used = true;
 }

@@ -115,6 +115,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         signing_key_file: None,
         checkpoint_file: None,
         feed: crate::settings::Feed::default(),
+        dispatch_file: None,
         listen,
         cached_patients: 50_000,
         default_region: "RU".to_owned(),

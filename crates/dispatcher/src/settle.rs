@@ -1,0 +1,186 @@
+//! What became of a contact is recorded: once, as the word that counts among all that came, and corrected if another word counts later.
+//!
+//! Whoever is told that something was taken may rely on it: it stands in the log before they are. It must never lose a word, and never record
+//! one contact twice.
+
+use tact_database::DbError;
+use tact_domain::patient::events::{ConsentWithdrawn, Corrected, Event, Made, PreferenceSet};
+use tact_domain::patient::state::{Fate, Standing};
+use tact_domain::patient::{State, Untrue};
+use tact_domain::policy::Basis;
+use tact_domain::{Actor, Direction, Outcome, Reach, Time};
+use tact_service::App;
+use tact_service::transact::{Command, Failure};
+use uuid::Uuid;
+
+use crate::Desk;
+use crate::message::between;
+use crate::points::Point;
+use crate::status::{Said, Status, Word};
+use crate::store::{Dispatch, Stage, say};
+use crate::whom::meant;
+
+/// Why nothing was settled; it may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsettled {
+    /// The log could not take it.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The database could not take it.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<tact_event_log::LogError> for Unsettled {
+    fn from(error: tact_event_log::LogError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+/// What settling came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Nobody here has sent such a message.
+    NotOurs,
+    /// It is kept; the outcome is not known yet.
+    Open,
+    /// The outcome that is recorded now.
+    Outcome(Outcome),
+}
+
+/// How often one contact's outcome is looked at anew because somebody was faster.
+const ATTEMPTS: usize = 10;
+/// How many merges in a row are followed.
+const MERGES: usize = 16;
+
+/// Takes in what is said of a contact.
+///
+/// # Errors
+/// [`Unsettled`]: nothing of it may be told to have been taken.
+pub async fn settle(desk: &Desk, contact: Uuid, said: Said) -> Result<Settled, Unsettled> {
+    let Desk { app, store, points, .. } = desk;
+    // One at a time for each contact, in whatever process: what is compared must not move.
+    let Some((mut tx, dispatch)) = store.locked(contact).await? else { return Ok(Settled::NotOurs) };
+    let counts = dispatch.said.map_or(said, |known| known.or(said));
+    let Some(outcome) = counts.outcome() else {
+        say(&mut tx, contact, &counts, None, dispatch.stage).await?;
+        tx.commit().await?;
+        return Ok(Settled::Open);
+    };
+    if dispatch.outcome != Some(outcome) {
+        record(app, &dispatch, outcome, counts.at).await?;
+        points.reach(Point::Recorded, dispatch.permit).await;
+    }
+    if said.word == Word::Gateway(Status::OptedOut) {
+        obey(app, &dispatch, between(said.at, dispatch.started_at, app.clock.now())).await?;
+    }
+    say(&mut tx, contact, &counts, Some(outcome), Stage::Done).await?;
+    tx.commit().await?;
+    Ok(Settled::Outcome(outcome))
+}
+
+/// The command by which the dispatcher appends an event: its id follows from what it is about, so that being told twice does nothing twice.
+pub(crate) fn command(app: &App, parts: &[&[u8]], dispatch: &Dispatch, time: Option<Time>) -> Command {
+    let parts: Vec<&[u8]> = std::iter::once(&b"dispatcher"[..]).chain(parts.iter().copied()).collect();
+    Command {
+        event: app.keys.derive(&parts),
+        fingerprint: None,
+        time,
+        actor: Actor::System("dispatcher".into()),
+        branch: Some(dispatch.branch.clone()),
+        cause: None,
+    }
+}
+
+/// The patient's state, under the id that they go by now. One of whose events one cannot be read is taken as far as they can.
+async fn state_of(app: &App, patient: Uuid) -> Result<std::sync::Arc<tact_service::transact::Patient>, Failure> {
+    let mut id = patient;
+    for _ in 0..MERGES {
+        let known = app.transactor.patient_now(id).await?;
+        match known.state.standing {
+            Standing::Merged { into, .. } => id = into,
+            _ => return Ok(known),
+        }
+    }
+    Err(Failure::Busy)
+}
+
+/// Records the outcome, or corrects the one that is recorded.
+async fn record(app: &App, dispatch: &Dispatch, outcome: Outcome, at: Time) -> Result<(), Unsettled> {
+    let Dispatch { contact, patient, .. } = dispatch;
+    for _ in 0..ATTEMPTS {
+        let known = state_of(app, *patient).await?;
+        let now = app.clock.now();
+        let (command, event) = match known.state.contacts.iter().find(|c| c.id == *contact) {
+            Some(recorded) if recorded.outcome == outcome => return Ok(()),
+            Some(recorded) => {
+                let time = between(at, Some(recorded.time), now);
+                let moment = at.timestamp_millis().to_be_bytes();
+                let parts: [&[u8]; 4] = [b"corrected", contact.as_bytes(), outcome.as_str().as_bytes(), &moment];
+                (command(app, &parts, dispatch, Some(time)), Event::Corrected(Corrected { contact: *contact, outcome }))
+            }
+            None => {
+                let time = between(at, begun(&known.state, dispatch), now);
+                (command(app, &[b"made", contact.as_bytes()], dispatch, Some(time)), made(dispatch, outcome))
+            }
+        };
+        match app.transactor.record(*patient, &command, &event).await {
+            // Told before, with another outcome: looked at again.
+            Ok(done) if done.repeated => {}
+            Ok(_) => return Ok(()),
+            // Somebody else has recorded it meanwhile.
+            Err(Failure::Untrue(Untrue::Field { .. })) => {}
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Err(Failure::Busy.into())
+}
+
+fn made(dispatch: &Dispatch, outcome: Outcome) -> Event {
+    Event::Made(Made {
+        contact: dispatch.contact,
+        direction: Direction::Outbound,
+        purpose: dispatch.purpose.clone(),
+        channel: dispatch.channel,
+        branch: dispatch.branch.clone(),
+        outcome,
+        permit: Some(dispatch.permit),
+        about: None,
+        note: None,
+    })
+}
+
+/// When the contact began. It was not made before.
+fn begun(state: &State, dispatch: &Dispatch) -> Option<Time> {
+    match state.permit(dispatch.permit)?.fate {
+        Fate::Started { at, .. } => Some(at),
+        _ => dispatch.started_at,
+    }
+}
+
+/// The person asked not to be contacted. What rests on consent ends with the consent; of anything else, "don't call me" is the least that they
+/// can have meant (P4, P14).
+async fn obey(app: &App, dispatch: &Dispatch, at: Time) -> Result<(), Unsettled> {
+    let number = match dispatch.channel.uses_number() {
+        true => app.personal.person(dispatch.patient).await?.and_then(|person| person.details.phone),
+        false => None,
+    };
+    let policies = app.control.policies();
+    let rule = policies.in_force(app.clock.now()).and_then(|published| published.policy.rule(&dispatch.purpose));
+    let event = if rule.is_some_and(|rule| rule.basis == Basis::Consent) {
+        Event::ConsentWithdrawn(ConsentWithdrawn { purpose: Some(dispatch.purpose.clone()), channels: None })
+    } else {
+        Event::PreferenceSet(PreferenceSet { reach: Some(Reach::PatientInitiated), quiet_hours: None, preferred_channel: None })
+    };
+    for patient in meant(&app.personal, number.as_deref(), &dispatch.purpose, dispatch.patient).await? {
+        let parts: [&[u8]; 3] = [b"opted out", dispatch.contact.as_bytes(), patient.as_bytes()];
+        let command = command(app, &parts, dispatch, Some(at));
+        match app.transactor.record(patient, &command, &event).await {
+            Ok(_) => {}
+            // Somebody who was registered and came to nothing, or is known by the number alone.
+            Err(Failure::Untrue(untrue)) => tracing::warn!(%patient, %untrue, "a wish to stop cannot be recorded"),
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Ok(())
+}
