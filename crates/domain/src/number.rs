@@ -22,8 +22,12 @@ use crate::policy::{Limit, Measure, Per, Policy, Rule};
 use crate::values::*;
 use crate::{Time, Zone};
 
-/// How long a reservation holds while its permit is not in the patient's stream: twice as long as a request may take.
-pub const RESERVED_FOR: chrono::Duration = chrono::Duration::seconds(60);
+/// How long a reservation holds while its permit is not in the patient's stream.
+pub const RESERVED_FOR: chrono::Duration = chrono::Duration::seconds(90);
+
+/// For how much of that a permit may be decided on it. The rest is for the append, which may be under way for some time (20 s at the most before
+/// it is given up as in doubt, and it may land a little later): a permit must not come behind the moment from which others count on its absence.
+pub const USABLE_FOR: chrono::Duration = chrono::Duration::seconds(30);
 
 /// The data of `number.reserved`: somebody is about to be permitted to ring this number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,9 +145,10 @@ impl Number {
         }
     }
 
-    /// The reservation of a permit that has not lapsed.
+    /// The reservation of a permit, if one may be decided on it still.
     pub fn reservation(&self, permit: Uuid, now: Time) -> Option<&NumberReserved> {
-        self.reservations.iter().rev().find(|r| r.permit == permit && now < r.lapses_at)
+        let usable = |r: &&NumberReserved| now < r.lapses_at - (RESERVED_FOR - USABLE_FOR);
+        self.reservations.iter().rev().find(|r| r.permit == permit && usable(r))
     }
 
     /// What one contact under this permit is counted as: the first reservation of those that it covers together, else the permit.

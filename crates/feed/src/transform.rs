@@ -173,6 +173,8 @@ impl Transform {
             }
             // Whose history was handed out, and whose data destroyed, is not for analysts.
             StreamId::Access => return Ok(None),
+            // Who shares a telephone with whom is not for them either; what came of it stands in the patients' streams.
+            StreamId::Number(_) => return Ok(None),
         };
         let Known { envelope, .. } = &known;
         if envelope.network != self.network {
