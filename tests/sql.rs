@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tact_database::{Db, DbError, Target, bulk, one, run};
 use tact_ledger::{Ledger, store};
-use tact_personal::{Personal, access, erasure};
+use tact_personal::{Personal, access, erasure, likeness};
 use tact_read_models::{ReadDb, statements};
 
 use crate::projector::{Engine, WAIT};
@@ -16,7 +16,7 @@ async fn every_statement_is_one_that_both_engines_take() {
         let personal = Personal::open(&engine.target, WAIT).await.unwrap();
         let of_read = statements(&read.db());
         let of_personal: Vec<String> =
-            tact_personal::SQL.iter().chain(access::SQL).chain(erasure::SQL).map(|sql| (*sql).to_owned()).collect();
+            tact_personal::SQL.iter().chain(access::SQL).chain(erasure::SQL).chain(likeness::SQL).map(|sql| (*sql).to_owned()).collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());
         let ledger = Ledger::open(&engine.target, "net", WAIT).await.unwrap();
         let of_ledger = store::SQL.iter().map(|sql| (*sql).to_owned()).chain(store::statements(ledger.db())).collect();

@@ -5,7 +5,6 @@
 //! written down in docs/DUPLICATES.md; a test holds the two together.
 
 use chrono::{Datelike, NaiveDate};
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 mod fold;
@@ -120,8 +119,7 @@ pub fn keys(known: &Known) -> Vec<(KeyKind, i64)> {
 }
 
 /// A piece of evidence, for or against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// All words of both names are the same, three or more.
     NameSameInFull,
@@ -168,6 +166,25 @@ impl Evidence {
         Self::BirthDateDifferent,
         Self::ExternalIdsDiffer,
     ];
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NameSameInFull => "name_same_in_full",
+            Self::NameSame => "name_same",
+            Self::NameNear => "name_near",
+            Self::NameInitials => "name_initials",
+            Self::NameOtherSurname => "name_other_surname",
+            Self::NamePart => "name_part",
+            Self::NameDifferent => "name_different",
+            Self::NumberSame => "number_same",
+            Self::BirthDateSame => "birth_date_same",
+            Self::BirthDateSwapped => "birth_date_swapped",
+            Self::BirthDateNear => "birth_date_near",
+            Self::BirthDateDifferent => "birth_date_different",
+            Self::ExternalIdsDiffer => "external_ids_differ",
+        }
+    }
 
     /// The points that it adds or takes.
     pub const fn points(self) -> i32 {

@@ -7,11 +7,12 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, run, run_in, table};
+use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, run_in, table};
 use uuid::Uuid;
 
 pub mod access;
 pub mod erasure;
+pub mod likeness;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -19,10 +20,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/personal/0001_tables.sql"),
         include_str!("../../../migrations/postgres/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/postgres/personal/0003_likeness.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/personal/0002_erasures.sql"),
+        include_str!("../../../migrations/sqlite/personal/0003_likeness.sql"),
     ],
     durable: true,
 };
@@ -204,12 +207,15 @@ impl Personal {
         let (patient, d) = (person.patient, &person.details);
         let command = person.command.cast_signed();
         let search = searched(d);
+        let mut tx = self.db.begin().await?;
         let written =
-            run!(&self.db, INSERT_PERSON, patient, command, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
+            run_in!(&mut tx, INSERT_PERSON, patient, command, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
         if written == 1 {
+            likeness::make(&mut tx, patient, d).await?;
+            tx.commit().await?;
             return Ok(Put::Done);
         }
-        let known: Option<(i64, bool)> = one!(&self.db, COMMAND, patient)?;
+        let known: Option<(i64, bool)> = one_in!(&mut tx, COMMAND, patient)?;
         Ok(match known {
             Some((_, true)) => Put::Erased,
             Some((known, _)) if known == command => Put::Done,
@@ -222,6 +228,7 @@ impl Personal {
     /// # Errors
     /// Whatever keeps the database from it, one that is there already included; nothing is written then.
     pub async fn register_new(&self, people: &[NewPerson], links: Vec<ExternalId>) -> Result<(), DbError> {
+        let (keys, made) = likeness::rows(people.iter().map(|person| (person.patient, &person.details)));
         let rows = people.iter().map(|person| {
             let d = person.details.clone();
             let search = searched(&d);
@@ -232,6 +239,8 @@ impl Personal {
         let mut tx = self.db.begin().await?;
         bulk::write(&mut tx, rows.collect(), bulk::OnConflict::Fail).await?;
         bulk::write(&mut tx, links, bulk::OnConflict::Fail).await?;
+        bulk::write(&mut tx, keys, bulk::OnConflict::Replace).await?;
+        bulk::write(&mut tx, made, bulk::OnConflict::Replace).await?;
         tx.commit().await
     }
 
@@ -271,7 +280,10 @@ impl Personal {
             birth_date: new.birth_date.or(old.birth_date),
         };
         let search = searched(&d);
-        run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)?;
+        if run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search)? == 0 {
+            return Ok(false);
+        }
+        likeness::make(&mut tx, patient, &d).await?;
         tx.commit().await?;
         Ok(true)
     }
