@@ -66,14 +66,25 @@ async fn people_from_before_there_were_keys_get_them_and_a_run_that_broke_off_go
         let store = Personal::open(&engine.target, WAIT).await.unwrap();
         let all: Vec<NewPerson> = (0..2500)
             .map(|n| person(n + 1, details(&format!("Кузнецова Анна {n}"), "", "1984-05-17")))
-            .chain([person(9001, details("Иванова Юлия", "", "1984-05-17")), person(9002, details("Julia Ivanova", "", "1984-05-17"))])
+            .chain([
+                person(9001, details("Иванова Юлия", "", "1984-05-17")),
+                person(9002, details("Julia Ivanova", "", "1984-05-17")),
+            ])
             .collect();
         store.register_new(&all, Vec::new()).await.unwrap();
         let db = store.db();
         // As they were before: some without any, some of an older version, and some done by a run that broke off.
-        for sql in ["DELETE FROM likeness_keys", "DELETE FROM likeness_made WHERE patient < $1", "UPDATE likeness_made SET version = 0 WHERE patient >= $1"] {
+        for sql in [
+            "DELETE FROM likeness_keys",
+            "DELETE FROM likeness_made WHERE patient < $1",
+            "UPDATE likeness_made SET version = 0 WHERE patient >= $1",
+        ] {
             let half = Uuid::from_u128(1500);
-            if sql.contains('$') { tact_database::run!(db, sql, half).unwrap() } else { tact_database::run!(db, sql).unwrap() };
+            if sql.contains('$') {
+                tact_database::run!(db, sql, half).unwrap()
+            } else {
+                tact_database::run!(db, sql).unwrap()
+            };
         }
         assert_eq!(found(&store).await, [], "{}", engine.name);
         let (a, b) = tokio::join!(store.make_likeness_keys(), store.make_likeness_keys());
@@ -88,15 +99,24 @@ async fn what_a_crowd_shares_finds_nobody() {
     for engine in Engine::both().await {
         let store = Personal::open(&engine.target, WAIT).await.unwrap();
         // A clinic that writes its own number and the first of January wherever it knows no better.
-        let crowd = (0..3000).map(|n| person(n + 1, details(&format!("Кузнецова {}", name(n)), "+7 495 000 00 00", "1900-01-01")));
+        let crowd =
+            (0..3000).map(|n| person(n + 1, details(&format!("Кузнецова {}", name(n)), "+7 495 000 00 00", "1900-01-01")));
         store.register_new(&crowd.collect::<Vec<_>>(), Vec::new()).await.unwrap();
         let (candidates, next) = store.alike(Uuid::nil(), 100_000).await.unwrap();
         assert!(next.is_none() && candidates.len() < 10, "{}: {} pairs are compared", engine.name, candidates.len());
         // Two of them who are one are found by what is their own, and the number counts for nothing.
-        store.register_new(&[person(9001, details("Петрова Ольга", "+7 495 000 00 00", "1971-02-03"))], Vec::new()).await.unwrap();
+        store
+            .register_new(&[person(9001, details("Петрова Ольга", "+7 495 000 00 00", "1971-02-03"))], Vec::new())
+            .await
+            .unwrap();
         store.register_new(&[person(9002, details("Petrova Olga", "+7 495 000 00 00", "1971-02-03"))], Vec::new()).await.unwrap();
         let pair = store.alike_to(Uuid::from_u128(9001)).await.unwrap();
-        assert_eq!(pair, [Candidates { one: Uuid::from_u128(9001), other: Uuid::from_u128(9002), by_number: false }], "{}", engine.name);
+        assert_eq!(
+            pair,
+            [Candidates { one: Uuid::from_u128(9001), other: Uuid::from_u128(9002), by_number: false }],
+            "{}",
+            engine.name
+        );
         assert_eq!(store.likely(&pair).await.unwrap()[0].likeness.score, 75, "{}", engine.name);
     }
 }
@@ -164,12 +184,15 @@ async fn from_a_proposal_to_a_merge_and_back() {
         }
 
         // The older record survives; both numbers lead to it, and its own is rung.
-        let call = json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "east", "outcome": "reached"});
+        let call =
+            json!({"direction": "outbound", "purpose": "callback", "channel": "phone", "branch": "east", "outcome": "reached"});
         network.post(&format!("/v1/patients/{new}/contacts"), call.clone()).await.ok();
         let wish = json!({"reach": "patient_initiated"});
         network.post(&format!("/v1/patients/{new}/preferences"), wish).await.ok();
         let email = json!({"person": {"phone": "+7 999 555-66-77", "email": "julia@example.org"}});
-        let changed = network.send(network.request(&hyper::Method::PATCH, &format!("/v1/patients/{new}"), &network.manager, Some(&email))).await;
+        let changed = network
+            .send(network.request(&hyper::Method::PATCH, &format!("/v1/patients/{new}"), &network.manager, Some(&email)))
+            .await;
         changed.ok();
         network.post(&format!("/v1/patients/{old}/merge"), json!({"from": new})).await.ok();
         let merged = network.until(old, "patient.absorbed").await;
@@ -211,11 +234,10 @@ async fn whoever_is_said_to_be_two_is_not_proposed_again() {
     let again = network.post("/v1/duplicates/dismissals", json!({"patients": [a, b]})).await;
     assert_eq!((again.status.as_u16(), &again.json["dismissed_at"]), (200, &said.json["dismissed_at"]), "{}", again.json);
     assert_eq!(proposals(&network, &two["position"]).await.len(), 0);
-    for (body, detail) in [
-        (json!({"patients": [a]}), "name two patients"),
-        (json!({"patients": [a, a]}), "are one patient already"),
-    ] {
-        let refused = network.post("/v1/duplicates/dismissals", body).await.refused(422, "invalid");
+    for (body, detail) in
+        [(json!({"patients": [a]}), "name two patients"), (json!({"patients": [a, a]}), "are one patient already")]
+    {
+        let refused = network.post("/v1/duplicates/dismissals", body).await.refused(422, "untrue");
         assert!(refused["detail"].as_str().unwrap().contains(detail), "{refused}");
     }
     // A third record of hers is proposed with each of them all the same, page by page.
@@ -223,13 +245,14 @@ async fn whoever_is_said_to_be_two_is_not_proposed_again() {
     assert_eq!(three["possible_duplicates"].as_array().unwrap().len(), 2, "{three}");
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {
-        let page = network.get(&format!("/v1/duplicates?limit=1{after}&at_least={}", three["position"].as_str().unwrap())).await.ok();
+        let page =
+            network.get(&format!("/v1/duplicates?limit=1{after}&at_least={}", three["position"].as_str().unwrap())).await.ok();
         seen.extend(page["pairs"].as_array().unwrap().iter().map(|pair| pair["patients"].to_string()));
         let Some(next) = page["next"].as_str() else { break };
         after = format!("&after={next}");
     }
     assert!(seen.len() == 2 && seen[0] != seen[1], "{seen:?}");
-    network.get("/v1/duplicates?after=nonsense").await.refused(422, "invalid");
+    network.get("/v1/duplicates?after=nonsense").await.refused(422, "untrue");
     // Whoever dies is still proposed: else the other record would go on being called.
     network.post(&format!("/v1/patients/{a}/death"), json!({})).await.ok();
     let erased = network.post(&format!("/v1/patients/{b}/erasure"), json!({"reason": "patient_request"})).await.ok();

@@ -15,8 +15,13 @@ async fn every_statement_is_one_that_both_engines_take() {
         let read = ReadDb::open(&engine.target, WAIT).await.unwrap();
         let personal = Personal::open(&engine.target, WAIT).await.unwrap();
         let of_read = statements(&read.db());
-        let of_personal: Vec<String> =
-            tact_personal::SQL.iter().chain(access::SQL).chain(erasure::SQL).chain(likeness::SQL).map(|sql| (*sql).to_owned()).collect();
+        let of_personal: Vec<String> = tact_personal::SQL
+            .iter()
+            .chain(access::SQL)
+            .chain(erasure::SQL)
+            .chain(likeness::SQL)
+            .map(|sql| (*sql).to_owned())
+            .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());
         let ledger = Ledger::open(&engine.target, "net", WAIT).await.unwrap();
         let of_ledger = store::SQL.iter().map(|sql| (*sql).to_owned()).chain(store::statements(ledger.db())).collect();

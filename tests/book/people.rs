@@ -53,7 +53,10 @@ async fn a_book_in_windows_1251_goes_in_with_its_people_consents_and_cancellatio
     let account = place.import(&file, &mapping, false).await;
     assert_eq!((account.rows, account.patients), (count(5, 0, 0, 0), count(4, 0, 0, 0)), "{account}");
     assert_eq!(tact::import::Account { dry_run: false, ..dry }, account);
-    assert_eq!((account.events["consent.granted"], account.events["appointment.cancelled"]), (count(1, 0, 0, 0), count(2, 0, 0, 0)));
+    assert_eq!(
+        (account.events["consent.granted"], account.events["appointment.cancelled"]),
+        (count(1, 0, 0, 0), count(2, 0, 0, 0))
+    );
 
     let (state, who) = place.details("00-000017").await;
     let known = |text: &str| Some(text.to_owned());
@@ -84,7 +87,7 @@ async fn a_book_in_windows_1251_goes_in_with_its_people_consents_and_cancellatio
         for stored in follow.next(100, std::time::Duration::from_secs(10)).await.unwrap().events {
             come = stored.position;
             let text = String::from_utf8(stored.bytes.to_vec()).unwrap();
-            assert!(!["Иванова", "912", "example.org", "С-7", "1984"].iter().any(|word| text.contains(word)), "{text}");
+            assert!(!["Иванова", "000-11-22", "example.org", "С-7", "17.05"].iter().any(|word| text.contains(word)), "{text}");
         }
     }
 }
@@ -107,7 +110,10 @@ async fn a_book_in_another_encoding_than_stated_is_refused_with_its_place_and_th
     unreadable(&place, format!("\u{feff}{text}").as_bytes(), &parsed(MAPPING), &format!("line 1, column 1: {is_utf8}"));
     // A first line in plain letters tells nothing: the first field that does is named.
     let latin = |mapping: &str| {
-        let names = HEADER.split(';').zip(0..).fold(mapping.to_owned(), |text, (name, n)| text.replace(&format!("\"{name}\""), &format!("\"c{n}\"")));
+        let names = HEADER
+            .split(';')
+            .zip(0..)
+            .fold(mapping.to_owned(), |text, (name, n)| text.replace(&format!("\"{name}\""), &format!("\"c{n}\"")));
         (parsed(&names), (0..17).map(|n| format!("c{n}")).collect::<Vec<_>>().join(";"))
     };
     let (mapping, header) = latin(MAPPING);
@@ -126,15 +132,31 @@ async fn a_book_in_another_encoding_than_stated_is_refused_with_its_place_and_th
 async fn a_row_that_is_refused_does_not_say_who_it_was() {
     let place = Place::in_memory(NOON).await;
     let cases = [
-        ("8 912 000-11-22", "спросить маму", "column 6 (`Телефон`): is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00"),
-        ("i@example.org", "Иванова", "column 7 (`Почта`): is not an address for electronic mail; it has the form name@example.org"),
+        (
+            "8 912 000-11-22",
+            "спросить маму",
+            "column 6 (`Телефон`): is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00",
+        ),
+        (
+            "i@example.org",
+            "Иванова",
+            "column 7 (`Почта`): is not an address for electronic mail; it has the form name@example.org",
+        ),
         ("17.05.1984", "17.05.84г", "column 5 (`ДатаРождения`): it is not a day of the calendar in the form `%d.%m.%Y`"),
         ("17.05.1984", "17.05.2984", "column 5 (`ДатаРождения`): it is not between 1880-01-01 and today"),
         (";ru;", ";Иванова;", "column 8 (`Язык`): is not a language tag (BCP 47); write one such as `ru` or `en-GB`"),
-        ("Да;С-7;", "Да;;", "column 16 (`НомерСогласия`): without a document there is no consent; write its number, at most 200 bytes"),
+        (
+            "Да;С-7;",
+            "Да;;",
+            "column 16 (`НомерСогласия`): without a document there is no consent; write its number, at most 200 bytes",
+        ),
         // A column that slipped: what stands in the wrong place may be a name.
         ("02.02.2026 10:15:00", "Иванова", "column 10 (`ДатаСоздания`): it is not a time in the form `%d.%m.%Y %H:%M:%S`"),
-        ("Прием состоялся", "Иванова", "column 13 (`Состояние`): it is none of the mapping's words `Прием состоялся`, `Не явился`, `Запланирован`, `Отменен пациентом`, `Отменен клиникой`"),
+        (
+            "Прием состоялся",
+            "Иванова",
+            "column 13 (`Состояние`): it is none of the mapping's words `Прием состоялся`, `Не явился`, `Запланирован`, `Отменен пациентом`, `Отменен клиникой`",
+        ),
     ];
     for (good, bad, expected) in cases {
         let text = format!("{HEADER}\n{}\n", ROW.replacen(good, bad, 1));
@@ -165,12 +187,24 @@ fn what_is_wrong_with_such_a_mapping_is_named() {
         mapping::parse(text.as_bytes()).unwrap_err().iter().map(ToString::to_string).collect()
     };
     for (good, bad, expected) in [
-        ("windows-1251\"\nd", "koi8-r\"\nd", "`koi8-r` is not an encoding; write `utf-8` or `windows-1251`, or save the file as UTF-8"),
+        (
+            "windows-1251\"\nd",
+            "koi8-r\"\nd",
+            "`koi8-r` is not an encoding; write `utf-8` or `windows-1251`, or save the file as UTF-8",
+        ),
         ("document = \"НомерСогласия\"\n", "", "`document` is missing"),
-        ("method = \"paper\"", "method = \"На бумаге\"", "`method` is `На бумаге`; write one word of a-z, 0-9, `_` and `-`, such as `paper`"),
+        (
+            "method = \"paper\"",
+            "method = \"На бумаге\"",
+            "`method` is `На бумаге`; write one word of a-z, 0-9, `_` and `-`, such as `paper`",
+        ),
         ("phone = ", "fone = ", "unknown field `fone`; did you mean `phone`?"),
         ("%d.%m.%Y\", time = \"12:00\"", "%d.%m.%Y\"", "which cannot be read back"),
-        ("open = [\"Запланирован\"]", "open = [\"Не явился\"]", "the word `Не явился` stands for two things here; it can mean one"),
+        (
+            "open = [\"Запланирован\"]",
+            "open = [\"Не явился\"]",
+            "the word `Не явился` stands for two things here; it can mean one",
+        ),
     ] {
         let found = mistakes(good, bad);
         assert!(found.len() == 1 && found[0].contains(expected), "{expected}\n{found:?}");

@@ -67,10 +67,9 @@ impl Name {
             return match same.iter().filter(|word| word.chars().count() > 1).count() {
                 0 => Names::Different,
                 1 => Names::Unknown,
-                2 if !same.iter().any(|word| is_patronymic(word)) => Names::Same,
                 // A given name and a father's name alone are those of half a town.
-                2 if self.words.len() > 2 && other.words.len() > 2 => Names::Same,
-                2 => Names::Unknown,
+                2 if same.iter().any(|word| is_patronymic(word)) => Names::Unknown,
+                2 => Names::Same,
                 _ => Names::SameInFull,
             };
         }
@@ -100,7 +99,8 @@ fn left_over(same: &[&str], mut own: Vec<&str>, mut theirs: Vec<&str>) -> Names 
     if initials > 0 || same.is_empty() {
         return if same.is_empty() { Names::Different } else { Names::Part };
     }
-    let surname_only = own.len() == 1 && theirs.len() == 1 && ![own[0], theirs[0]].iter().any(|word| given(word) || of_father(word));
+    let surname_only =
+        own.len() == 1 && theirs.len() == 1 && ![own[0], theirs[0]].iter().any(|word| given(word) || of_father(word));
     if same.iter().any(given) && surname_only { Names::OtherSurname } else { Names::Part }
 }
 
@@ -127,9 +127,7 @@ fn is_initial(a: &str, b: &str) -> bool {
 fn is_slip(a: &str, b: &str) -> bool {
     let long = a.chars().count().min(b.chars().count()) >= LONG;
     let known = given_names();
-    long && a.chars().last() == b.chars().last()
-        && !(known.contains(a) && known.contains(b))
-        && strsim::osa_distance(a, b) == 1
+    long && a.chars().last() == b.chars().last() && !(known.contains(a) && known.contains(b)) && strsim::osa_distance(a, b) == 1
 }
 
 /// Иванова and Ivanov, Чайковская and Tchaikovski: a surname as it is for a woman, and as other languages leave it.
@@ -147,7 +145,8 @@ fn is_surname_in_two_forms(a: &str, b: &str) -> bool {
 
 /// A father's name by its ending. Some surnames have it too: Абрамович.
 pub(crate) fn is_patronymic(word: &str) -> bool {
-    word.chars().count() > LONG && ["oviC", "eviC", "ovna", "evna", "iCna", "iniC", "ogli", "kizi"].iter().any(|end| word.ends_with(end))
+    word.chars().count() > LONG
+        && ["oviC", "eviC", "ovna", "evna", "iCna", "iniC", "ogli", "kizi"].iter().any(|end| word.ends_with(end))
 }
 
 /// An apostrophe, or the sign for a soft or hard sign, stands inside a word.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Json;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_personal::likeness::Dismissed;
@@ -41,10 +41,7 @@ pub(crate) struct Dismissal {
     request_body = NotOne,
     responses((status = 201, description = "Noted; 200 if it was there already", body = Dismissal), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn dismiss(
-    State(app): State<Arc<App>>,
-    write: Write<NotOne>,
-) -> Result<(StatusCode, Json<Dismissal>), Problem> {
+pub(crate) async fn dismiss(State(app): State<Arc<App>>, write: Write<NotOne>) -> Result<(StatusCode, Json<Dismissal>), Problem> {
     write.caller.may(Permission::Merge)?;
     let &[one, other] = write.body.patients.as_slice() else {
         return Err(Problem::field("patients", format!("it has {} entries; name two patients", write.body.patients.len())));
@@ -55,7 +52,10 @@ pub(crate) async fn dismiss(
         patients.push(survivor);
     }
     if patients[0] == patients[1] {
-        return Err(Problem::field("patients", "both are one patient already; undo the merge with `/separation` if they are not"));
+        return Err(Problem::field(
+            "patients",
+            "both are one patient already; undo the merge with `/separation` if they are not",
+        ));
     }
     let now = app.clock.now();
     let noted = app.personal.dismiss((patients[0], patients[1]), write.caller.actor_id(), now).await.map_err(database)?;

@@ -24,11 +24,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
 }
 
 /// The rows behind the first line, and the names of the columns in it.
-pub(crate) fn rows<R: Read>(
-    text: R,
-    delimiter: u8,
-    encoding: Encoding,
-) -> anyhow::Result<(Reader<BufReader<R>>, StringRecord)> {
+pub(crate) fn rows<R: Read>(text: R, delimiter: u8, encoding: Encoding) -> anyhow::Result<(Reader<BufReader<R>>, StringRecord)> {
     let mut text = BufReader::new(text);
     let start = text.fill_buf()?;
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {

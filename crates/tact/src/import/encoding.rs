@@ -41,7 +41,8 @@ pub(super) enum Wrong {
     File(&'static str),
 }
 
-const IS_1251: &str = "it looks like Windows-1251: write `encoding = \"windows-1251\"` into the mapping, or save the file as UTF-8";
+const IS_1251: &str =
+    "it looks like Windows-1251: write `encoding = \"windows-1251\"` into the mapping, or save the file as UTF-8";
 /// What is said of UTF-8 that is called something else.
 pub(super) const IS_UTF8: &str = "it is UTF-8, but the mapping says `encoding = \"windows-1251\"`; take that line out";
 

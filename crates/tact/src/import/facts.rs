@@ -94,8 +94,14 @@ impl Ids<'_> {
             What::Consent(number) => {
                 let given = &row.consents[usize::from(number)];
                 let number = [given.number];
-                let parts: [&[u8]; 6] =
-                    [b"import", self.system.as_bytes(), b"event consent.granted", patient.as_bytes(), given.document.as_bytes(), &number];
+                let parts: [&[u8]; 6] = [
+                    b"import",
+                    self.system.as_bytes(),
+                    b"event consent.granted",
+                    patient.as_bytes(),
+                    given.document.as_bytes(),
+                    &number,
+                ];
                 self.keys.derive(&parts)
             }
         }

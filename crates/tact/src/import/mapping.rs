@@ -463,7 +463,10 @@ impl<'t> Author<'_, 't> {
         }
         if tact_service::fields::word("method", &consent.method).is_err() {
             let at = table.get("method").map_or(table.at, |value| value.span().start);
-            self.reader.mistake(at, format!("`method` is `{}`; write one word of a-z, 0-9, `_` and `-`, such as `paper`", consent.method));
+            self.reader.mistake(
+                at,
+                format!("`method` is `{}`; write one word of a-z, 0-9, `_` and `-`, such as `paper`", consent.method),
+            );
         }
         Some(consent)
     }
