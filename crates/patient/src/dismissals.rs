@@ -18,7 +18,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 pub(crate) struct NotOne {
     /// Two patients.
-    #[schema(min_items = 2, max_items = 2)]
+    #[schema(min_items = 2, max_items = 2, example = json!(["0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a20", "0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a21"]))]
     patients: Vec<Uuid>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct NotOne {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Dismissal {
     /// The two; of those who were merged, the survivors.
-    #[schema(min_items = 2, max_items = 2)]
+    #[schema(min_items = 2, max_items = 2, example = json!(["0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a20", "0190b6a2-7f1e-7c31-9d6e-2f4f0f6b8a21"]))]
     patients: Vec<Uuid>,
     /// When it was first said.
     dismissed_at: DateTime<Utc>,
