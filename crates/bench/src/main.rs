@@ -4,6 +4,7 @@
 
 mod embedded;
 mod evidence;
+mod fhir;
 mod http;
 mod jetstream;
 mod measure;
@@ -32,6 +33,8 @@ enum What {
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
     Simulate,
+    /// Reading FHIR against parsing it, and taking it in against appending the same events.
+    Fhir,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
     Memory,
     /// An embedded server that does nothing, in this process; what `memory` starts.
@@ -68,6 +71,12 @@ async fn main() -> Result<()> {
         what_if::run(cli.pairs, cli.decisions).await?;
     }
     if cli.what == What::Simulate {
+        return Ok(());
+    }
+    if wanted(What::Fhir) {
+        fhir::run(cli.pairs, cli.patients).await?;
+    }
+    if cli.what == What::Fhir {
         return Ok(());
     }
     let work = work::Work::new(cli.patients).await?;
