@@ -237,6 +237,9 @@ impl Known {
     }
 
     fn body(&self, method: &str, route: &str) -> Value {
+        if route == "/fhir/R4" {
+            return json!({"resourceType": "Bundle", "type": "batch"});
+        }
         if route.starts_with("/fhir/") {
             return json!({"resourceType": "Patient", "id": "17", "managingOrganization": {"reference": "Organization/1"}});
         }

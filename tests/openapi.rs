@@ -146,7 +146,8 @@ fn every_operation_says_what_a_caller_needs() {
             parameters(says, "header").get("Idempotency-Key") == (write && !signed && !fhir).then_some(&true),
             "an Idempotency-Key exactly where it writes",
         );
-        let body = says["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next()).cloned().unwrap_or_default();
+        let body =
+            says["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next()).cloned().unwrap_or_default();
         must(!write || body["schema"].is_object(), "the body of a write");
         must(write || says.get("requestBody").is_none(), "no body of a read");
         must(!write || says["requestBody"]["description"].is_string(), "what its body is");
