@@ -183,6 +183,7 @@ impl Life {
             branch: "north".parse().unwrap(),
             about: None,
             reason: None,
+            number: tact_domain::patient::OnNumber::default(),
         };
         decide(state, &self.policy, &ask, now, &Zone::new(chrono_tz::Europe::Moscow))
     }
