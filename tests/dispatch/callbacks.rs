@@ -71,7 +71,7 @@ async fn in_whatever_order_they_come_the_same_outcome_stands_at_the_end() {
     let (network, gateway) = scene().await;
     let mut rng = SmallRng::seed_from_u64(20_260_302);
     for round in 0..12 {
-        let patient = patient(&network, "+7 905 731-94-60").await;
+        let patient = patient(&network, &format!("+7 905 731-{:02}-60", 10 + round)).await;
         let id = sent(&network, &gateway, patient, "appointment_reminder").await;
         let mut words = Vec::new();
         for _ in 0..rng.random_range(1..6) {
