@@ -146,7 +146,8 @@ fn every_operation_says_what_a_caller_needs() {
             parameters(says, "header").get("Idempotency-Key") == (write && !signed && !fhir).then_some(&true),
             "an Idempotency-Key exactly where it writes",
         );
-        let body = says["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next()).cloned().unwrap_or_default();
+        let body =
+            says["requestBody"]["content"].as_object().and_then(|kinds| kinds.values().next()).cloned().unwrap_or_default();
         must(!write || body["schema"].is_object(), "the body of a write");
         must(write || says.get("requestBody").is_none(), "no body of a read");
         must(!write || says["requestBody"]["description"].is_string(), "what its body is");
@@ -328,16 +329,7 @@ async fn every_answer_is_as_the_document_describes_it() {
     }
     // In an order in which each of them can be carried out.
     // Some need what others have used up, or a gateway: tests of their own go through them.
-    let never = [
-        "/miss",
-        "/rescheduling",
-        "/cancellation",
-        "/separation",
-        "/outcome",
-        "/resolution",
-        "/correction",
-        "/$import",
-    ];
+    let never = ["/miss", "/rescheduling", "/cancellation", "/separation", "/outcome", "/resolution", "/correction", "/$import"];
     let closing = ["/merge", "/death", "/restoration", "/erasure"];
     let ends = |route: &str, with: &[&str]| with.iter().any(|end| route.ends_with(end));
     let rows = TABLE.iter().filter(|(_, route, ..)| !ends(route, &never));

@@ -66,9 +66,14 @@ fn what_is_no_resource_is_refused_where_it_stands() {
 fn what_is_too_long_or_too_deep_is_refused_and_nothing_overflows() {
     let long = format!("{{\"resourceType\":\"Patient\",\"id\":\"1\",\"photo\":\"{}\"}}", "x".repeat(LONGEST_LINE));
     let Read::Refused(issue) = read_line(long.as_bytes(), &Place { line: Some(7), ..Place::default() }, &his()) else { panic!() };
-    assert!(issue.to_string().starts_with(&format!("line 7: `Resource`: it has {} bytes; one resource has at most", long.len())), "{issue}");
+    assert!(
+        issue.to_string().starts_with(&format!("line 7: `Resource`: it has {} bytes; one resource has at most", long.len())),
+        "{issue}"
+    );
     for (open, close) in [("[", "]"), ("{\"extension\":", "}")] {
-        let deep = |levels: usize| format!("{{\"resourceType\":\"Patient\",\"id\":\"1\",\"x\":{}1{}}}", open.repeat(levels), close.repeat(levels));
+        let deep = |levels: usize| {
+            format!("{{\"resourceType\":\"Patient\",\"id\":\"1\",\"x\":{}1{}}}", open.repeat(levels), close.repeat(levels))
+        };
         let said = refused(deep(1_000_000).as_bytes());
         assert!(said.contains("more than 64 levels"), "{said}");
         assert!(said.len() < 300);
@@ -78,19 +83,43 @@ fn what_is_too_long_or_too_deep_is_refused_and_nothing_overflows() {
 
 #[test]
 fn what_is_of_another_version_is_refused_by_the_element_that_shows_it() {
-    check(&encounter(json!({"class": "outpatient"})), "Encounter.class", "is a string; R4 has an object here (a list is R5's, a word DSTU2's)");
+    check(
+        &encounter(json!({"class": "outpatient"})),
+        "Encounter.class",
+        "is a string; R4 has an object here (a list is R5's, a word DSTU2's)",
+    );
     check(&encounter(json!({"class": [{"coding": []}]})), "Encounter.class", "is a list; R4 has an object here");
     check(&encounter(json!({"actualPeriod": {"start": "2026"}})), "Encounter.actualPeriod", "R5 has it; R4 has `period`");
     check(&encounter(json!({"patient": {"reference": "Patient/1"}})), "Encounter.patient", "DSTU2 has it; R4 has `subject`");
-    check(&appointment(json!({"indication": [{"reference": "Condition/1"}]})), "Appointment.indication", "STU3 has it; R4 has `reasonReference`");
+    check(
+        &appointment(json!({"indication": [{"reference": "Condition/1"}]})),
+        "Appointment.indication",
+        "STU3 has it; R4 has `reasonReference`",
+    );
     check(&appointment(json!({"reason": {"text": "x"}})), "Appointment.reason", "R4 has `reasonCode`");
     check(&appointment(json!({"subject": {"reference": "Patient/1"}})), "Appointment.subject", "R5 has it");
-    check(&json!({"resourceType": "Procedure", "id": "1", "status": "completed", "notPerformed": true}), "Procedure.notPerformed", "DSTU2");
-    check(&json!({"resourceType": "Procedure", "id": "1", "status": "completed", "occurrencePeriod": {}}), "Procedure.occurrencePeriod", "R5");
+    check(
+        &json!({"resourceType": "Procedure", "id": "1", "status": "completed", "notPerformed": true}),
+        "Procedure.notPerformed",
+        "DSTU2",
+    );
+    check(
+        &json!({"resourceType": "Procedure", "id": "1", "status": "completed", "occurrencePeriod": {}}),
+        "Procedure.occurrencePeriod",
+        "R5",
+    );
     check(&json!({"resourceType": "Consent", "id": "1", "status": "active", "decision": "permit"}), "Consent.decision", "R5");
-    check(&json!({"resourceType": "CommunicationRequest", "id": "1", "status": "active", "requestedOn": "2026"}), "CommunicationRequest.requestedOn", "DSTU2");
+    check(
+        &json!({"resourceType": "CommunicationRequest", "id": "1", "status": "active", "requestedOn": "2026"}),
+        "CommunicationRequest.requestedOn",
+        "DSTU2",
+    );
     check(&json!({"resourceType": "Patient", "id": "1", "animal": {}}), "Patient.animal", "STU3");
-    check(&encounter(json!({"modifierExtension": [{"url": "x", "valueBoolean": true}]})), "Encounter.modifierExtension", "changes what the resource means");
+    check(
+        &encounter(json!({"modifierExtension": [{"url": "x", "valueBoolean": true}]})),
+        "Encounter.modifierExtension",
+        "changes what the resource means",
+    );
 }
 
 #[test]
@@ -116,7 +145,11 @@ fn wrong_types_and_words_are_named_and_personal_values_never_repeated() {
     check(&appointment(json!({"status": "boked"})), "Appointment.status", "did you mean `booked`?");
     check(&encounter(json!({"status": "done"})), "Encounter.status", "which R4 does not have");
     check(&encounter(json!({"id": null, "identifier": []})), "Encounter.id", "could not be known again");
-    check(&json!({"resourceType": "Procedure", "id": "1", "status": "completed", "code": {"text": "Appendix out"}}), "Procedure.code", "has no code, only words");
+    check(
+        &json!({"resourceType": "Procedure", "id": "1", "status": "completed", "code": {"text": "Appendix out"}}),
+        "Procedure.code",
+        "has no code, only words",
+    );
 }
 
 #[test]
@@ -135,9 +168,14 @@ fn dates_are_as_precise_as_they_are_and_no_more() {
     check(&encounter(json!({"period": {"start": "2015"}})), "Encounter.period.start", "names no day");
     check(&encounter(json!({"period": {"start": "2015-02"}})), "Encounter.period.start", "names no day");
     check(&encounter(json!({"period": {"end": "2015-02-01"}})), "Encounter.period.start", "is missing");
-    check(&encounter(json!({"period": {"start": "2015-02-02", "end": "2015-02-01"}})), "Encounter.period.end", "is before the start");
+    check(
+        &encounter(json!({"period": {"start": "2015-02-02", "end": "2015-02-01"}})),
+        "Encounter.period.end",
+        "is before the start",
+    );
     let starts = |start: &str| {
-        let read = read_document(encounter(json!({"period": {"start": start}})).to_string().as_bytes(), &Place::default(), &his()).read;
+        let read =
+            read_document(encounter(json!({"period": {"start": start}})).to_string().as_bytes(), &Place::default(), &his()).read;
         match &read[..] {
             [Read::Resource(resource)] => match &resource.said {
                 Said::Visit(visit) => visit.starts_at,

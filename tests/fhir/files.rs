@@ -144,9 +144,10 @@ async fn syntheas_people_go_in_and_a_second_run_adds_nothing() {
         let patient = procedure["subject"]["reference"].as_str().unwrap().strip_prefix("urn:uuid:").unwrap();
         let ended = time(procedure["performedPeriod"]["end"].as_str().unwrap());
         let state = place.state("synthea", patient).await;
-        let known = state.appointments.iter().any(|one| {
-            one.kind == AppointmentKind::Surgery && one.status == AppointmentStatus::Completed(ended)
-        });
+        let known = state
+            .appointments
+            .iter()
+            .any(|one| one.kind == AppointmentKind::Surgery && one.status == AppointmentStatus::Completed(ended));
         assert!(known, "{line}");
         surgeries += 1;
     }
@@ -241,7 +242,8 @@ fn appointment(version: u32, status: &str, start: &str) -> Value {
 #[tokio::test]
 async fn each_version_of_a_resource_counts_once_and_older_ones_change_nothing() {
     let place = Store::new("2026-03-02T09:00:00Z").await;
-    let (first, moved) = (appointment(1, "booked", "2026-03-10T10:00:00+03:00"), appointment(5, "booked", "2026-03-12T10:00:00+03:00"));
+    let (first, moved) =
+        (appointment(1, "booked", "2026-03-10T10:00:00+03:00"), appointment(5, "booked", "2026-03-12T10:00:00+03:00"));
     let account = place.send(&[patient(json!({})), first.clone()]).await;
     assert_eq!(account.of(Fate::Recorded), 2, "{account:?}");
     let account = place.send(&[first.clone(), moved.clone()]).await;
@@ -286,7 +288,12 @@ async fn a_person_who_changes_leads_to_what_is_new_and_a_death_is_recorded_once(
     assert_eq!((details.name.as_deref(), details.phone.as_deref()), (Some("Anna Safina"), Some("+7 900 000-00-02")));
     let account = place.send(&[with(1, phone("+7 900 000-00-01"))]).await;
     assert_eq!(account.outcomes[0].fate, Fate::Older, "an old number must not come back");
-    let account = place.send(&[with(3, json!({"deceasedDateTime": "2026-03-01", "link": [{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}]}))]).await;
+    let account = place
+        .send(&[with(
+            3,
+            json!({"deceasedDateTime": "2026-03-01", "link": [{"other": {"reference": "Patient/p1"}, "type": "replaced-by"}]}),
+        )])
+        .await;
     assert_eq!(account.outcomes[0].events, ["patient.died"]);
     assert!(account.outcomes[0].issues.iter().any(|issue| issue.path == "Patient.link[0]"), "a merge is listed, not made");
     assert_eq!(place.send(&[with(4, json!({"deceasedBoolean": true}))]).await.outcomes[0].fate, Fate::There);
@@ -352,14 +359,14 @@ async fn consents_and_requests_are_what_they_say() {
             request("r1", json!({"requester": {"reference": "Patient/p1"}, "occurrencePeriod": period})),
             request("r2", json!({"requester": {"reference": "Practitioner/1"}})),
             request("r3", json!({"category": told, "occurrencePeriod": period})),
-            request("r4", json!({"identifier": [{"system": "urn:tact:permit", "value": "1"}], "requester": {"reference": "Patient/p1"}})),
+            request(
+                "r4",
+                json!({"identifier": [{"system": "urn:tact:permit", "value": "1"}], "requester": {"reference": "Patient/p1"}}),
+            ),
         ])
         .await;
-    let fates: Vec<(Fate, Option<&str>)> = account
-        .outcomes
-        .iter()
-        .map(|outcome| (outcome.fate, outcome.issues.first().map(|issue| issue.path.as_str())))
-        .collect();
+    let fates: Vec<(Fate, Option<&str>)> =
+        account.outcomes.iter().map(|outcome| (outcome.fate, outcome.issues.first().map(|issue| issue.path.as_str()))).collect();
     let refused = |path: &'static str| (Fate::Refused, Some(path));
     let recorded = (Fate::Recorded, None);
     assert_eq!(
@@ -377,7 +384,10 @@ async fn consents_and_requests_are_what_they_say() {
     );
     let state = place.state("his", "p1").await;
     let grant = &state.grants[0];
-    assert_eq!((grant.purpose.as_str(), grant.time, grant.expires_at), ("promotion", time("2026-01-31T21:00:00Z"), Some(time("2026-12-31T21:00:00Z"))));
+    assert_eq!(
+        (grant.purpose.as_str(), grant.time, grant.expires_at),
+        ("promotion", time("2026-01-31T21:00:00Z"), Some(time("2026-12-31T21:00:00Z")))
+    );
     // Of one day, the refusal is the later word.
     assert_eq!(state.withdrawals[0].time, time("2026-02-01T20:59:59.999Z"));
     assert_eq!(state.requests[0].window.unwrap().from, time("2026-03-03T07:00:00Z"));

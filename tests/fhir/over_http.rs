@@ -136,7 +136,11 @@ async fn a_bundle_goes_in_and_comes_out_the_same_and_goes_in_elsewhere() {
     let statuses: Vec<&str> =
         answer["entry"].as_array().unwrap().iter().map(|entry| entry["response"]["status"].as_str().unwrap()).collect();
     let created = "201 Created";
-    assert_eq!(statuses, [created, created, created, created, created, created, "200 OK", "422 Unprocessable Entity"], "{answer}");
+    assert_eq!(
+        statuses,
+        [created, created, created, created, created, created, "200 OK", "422 Unprocessable Entity"],
+        "{answer}"
+    );
     let refusal = &answer["entry"][7]["response"]["outcome"]["issue"][0];
     assert_eq!(refusal["expression"], json!(["Procedure.code"]), "{refusal}");
     let at = answer["entry"][0]["response"]["location"].as_str().unwrap();
@@ -149,9 +153,14 @@ async fn a_bundle_goes_in_and_comes_out_the_same_and_goes_in_elsewhere() {
 
     let out = served(&network, id).await;
     let kinds: Vec<&str> = out.iter().map(|one| one["resourceType"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["Patient", "Appointment", "Appointment", "Appointment", "Encounter", "Procedure", "Consent", "CommunicationRequest"]);
+    assert_eq!(
+        kinds,
+        ["Patient", "Appointment", "Appointment", "Appointment", "Encounter", "Procedure", "Consent", "CommunicationRequest"]
+    );
     assert_eq!(out[0]["name"], json!([{"text": "Anna Safina"}]));
-    let of = |kind: &str, start: &str| out.iter().find(|one| one["resourceType"] == kind && one["start"] == start).unwrap_or_else(|| panic!("{out:#?}"));
+    let of = |kind: &str, start: &str| {
+        out.iter().find(|one| one["resourceType"] == kind && one["start"] == start).unwrap_or_else(|| panic!("{out:#?}"))
+    };
     let booked = of("Appointment", "2026-03-10T10:00:00+03:00");
     assert_eq!((&booked["status"], &booked["serviceType"][0]["coding"][0]["code"]), (&json!("booked"), &json!("checkup")));
     assert_eq!(out[4]["period"], json!({"start": "2025-08-20T10:00:00+03:00", "end": "2025-08-20T10:30:00+03:00"}));
@@ -170,7 +179,8 @@ async fn a_bundle_goes_in_and_comes_out_the_same_and_goes_in_elsewhere() {
     assert!(said.is_empty(), "{said:#?}");
 
     // By date, half open as FHIR has it.
-    let found = async |query: &str| network.get(&format!("/fhir/R4/Appointment?patient={id}&{query}")).await.ok()["total"].clone();
+    let found =
+        async |query: &str| network.get(&format!("/fhir/R4/Appointment?patient={id}&{query}")).await.ok()["total"].clone();
     assert_eq!(found("date=ge2026-03-01&date=lt2026-04-01").await, json!(1));
     assert_eq!(found("date=2026").await, json!(2));
     assert_eq!(found("date=gt2026-03-10").await, json!(0));
@@ -201,7 +211,8 @@ async fn who_came_in_is_on_the_worklist() {
     answer.ok();
     let list = network.get(&format!("/v1/branches/north/worklist?at_least={position}")).await.ok();
     let entries = list["entries"].as_array().unwrap();
-    let of = |purpose: &str| entries.iter().find(|entry| entry["purpose"] == purpose).unwrap_or_else(|| panic!("{purpose}: {list:#}"));
+    let of =
+        |purpose: &str| entries.iter().find(|entry| entry["purpose"] == purpose).unwrap_or_else(|| panic!("{purpose}: {list:#}"));
     // Three days after the operation, of which nobody said that a call would come.
     let check = of("wellbeing_check");
     assert_eq!((&check["callable"], &check["reasons"][0]["code"]), (&json!(false), &json!("not_announced")), "{check}");
@@ -246,7 +257,8 @@ async fn what_is_wrong_is_said_as_fhir_says_it() {
     put(&network, &patient()).await.ok();
     check(put(&network, &later).await, 422, "is later than the clock");
     // A line that is wrong keeps no other from going in.
-    let lines = format!("\u{feff}{small}\n\nnot json\n{}\n", json!({"resourceType": "Appointment", "id": "x", "status": "booked"}));
+    let lines =
+        format!("\u{feff}{small}\n\nnot json\n{}\n", json!({"resourceType": "Appointment", "id": "x", "status": "booked"}));
     let told = post("/fhir/R4/$import?source=his", "application/fhir+ndjson", &lines).await.ok();
     let said: Vec<&str> = told["issue"].as_array().unwrap().iter().map(|issue| issue["diagnostics"].as_str().unwrap()).collect();
     assert!(said.iter().any(|line| line.starts_with("line 3: `Resource`: it is not JSON")), "{said:#?}");
@@ -308,7 +320,13 @@ async fn the_capability_statement_is_true() {
         if let Some(first) = first {
             assert_eq!(network.get(&format!("/fhir/R4/{kind}/{first}")).await.status == 200, says("read"), "{kind}");
         }
-        for (name, value) in [("patient", id.as_str()), ("date", "2026"), ("_id", id.as_str()), ("identifier", "urn:his:card%7C77"), ("status", "booked")] {
+        for (name, value) in [
+            ("patient", id.as_str()),
+            ("date", "2026"),
+            ("_id", id.as_str()),
+            ("identifier", "urn:his:card%7C77"),
+            ("status", "booked"),
+        ] {
             let asked = network.get(&format!("/fhir/R4/{kind}?{whose}&{name}={value}")).await.status == 200;
             assert_eq!(asked, known.contains(&name), "{kind}?{name}");
         }

@@ -7,12 +7,13 @@
 use std::time::Duration;
 
 use tact_database::DbError;
-use tact_domain::patient::{Ask, Decision, State, decide};
+use tact_domain::patient::{Ask, Decision, OnNumber, State};
 use tact_domain::policy::{Policy, PurposeRule};
 use tact_domain::{Actor, Branch, Channel, Direction, Outcome, Purpose};
 use tact_event_log::LogError;
 use tact_read_models::due::{self, Cursor, DueRow, Page};
 use tact_service::control::in_force;
+use tact_service::permit::would_be;
 use tact_service::transact::{Command, Failure};
 use tokio::sync::watch;
 
@@ -124,8 +125,10 @@ async fn entry(desk: &Desk, setup: &Setup, branch: &Branch, purpose: &Purpose, r
         branch: branch.clone(),
         about: Some(row.about),
         reason: None,
+        number: OnNumber::default(),
     };
-    if matches!(decide(state, policy, &ask, now, &app.control.zone(state)), Decision::Refused(_)) {
+    let sight = app.numbers.look(&app.transactor, row.patient, known.position).await?;
+    if matches!(would_be(&sight, state, policy, &ask, now, || app.control.zone(state)), Decision::Refused(_)) {
         return Ok(());
     }
     let wanted = Wanted { id: ask.permit, purpose, channel, branch, about: Some(row.about), valid_until: now };
@@ -140,7 +143,7 @@ async fn entry(desk: &Desk, setup: &Setup, branch: &Branch, purpose: &Purpose, r
         branch: Some(branch.clone()),
         cause: None,
     };
-    match tact_service::permit::ask(&app.transactor, &app.control, row.patient, &command, &ask).await {
+    match tact_service::permit::ask(&app.transactor, &app.control, &app.numbers, row.patient, &command, &ask, None).await {
         Ok(_) | Err(Failure::Untrue(_)) => Ok(()),
         Err(failure) => Err(failure.into()),
     }

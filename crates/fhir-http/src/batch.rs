@@ -37,7 +37,10 @@ pub(crate) async fn batch(
     let bytes = whole_body(body, MOST).await?;
     let entries = read_document(&bytes, &Place::default(), mapping);
     let account_of = take_in(&app, &caller, mapping, entries.read).await?;
-    if entries.bundle.is_none() || (account_of.outcomes.len() == 1 && account_of.outcomes[0].issues.iter().any(|issue| issue.place.entry.is_none() && issue.kind == "Bundle")) {
+    if entries.bundle.is_none()
+        || (account_of.outcomes.len() == 1
+            && account_of.outcomes[0].issues.iter().any(|issue| issue.place.entry.is_none() && issue.kind == "Bundle"))
+    {
         // What is no Bundle, or cannot be read as one, has one answer.
         return Ok(single(&account_of));
     }
@@ -56,4 +59,3 @@ pub(crate) async fn batch(
     }
     Ok(positioned(answer(StatusCode::OK, &bundle), &account_of))
 }
-

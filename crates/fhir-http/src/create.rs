@@ -53,10 +53,13 @@ pub(crate) async fn one(
     let read = read_line(bytes, &Place::default(), mapping);
     if let Read::Resource(resource) = &read {
         if resource.kind != kind {
-            return Err(Problem::malformed(format!("the body is of type `{}`, the address of `{kind}`", resource.kind)).with("field", "resourceType"));
+            return Err(Problem::malformed(format!("the body is of type `{}`, the address of `{kind}`", resource.kind))
+                .with("field", "resourceType"));
         }
         if id.is_some_and(|id| resource.id != id) {
-            return Err(Problem::malformed("the id in the body is another than in the address; R4 wants them alike").with("field", "id"));
+            return Err(
+                Problem::malformed("the id in the body is another than in the address; R4 wants them alike").with("field", "id")
+            );
         }
     }
     Ok(single(&take_in(app, caller, mapping, vec![read]).await?))

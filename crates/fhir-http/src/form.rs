@@ -26,7 +26,10 @@ pub(crate) fn content(headers: &HeaderMap, wanted: &[&str]) -> Result<(), Proble
     if !wanted.iter().any(|wanted| kind.eq_ignore_ascii_case(wanted)) {
         let way_out = if kind.contains("xml") { "FHIR is taken as JSON only" } else { "send FHIR as JSON" };
         let shown: String = said.chars().take(80).collect();
-        return Err(Problem::unsupported(format!("the body is `{shown}`; {way_out}, with the header `Content-Type: {}`", wanted[0])));
+        return Err(Problem::unsupported(format!(
+            "the body is `{shown}`; {way_out}, with the header `Content-Type: {}`",
+            wanted[0]
+        )));
     }
     for part in parts {
         if let Some((name, version)) = part.split_once('=')

@@ -62,7 +62,9 @@ async fn lines(mut body: Body, mapping: &Mapping) -> Result<Vec<Read>, Problem> 
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
         if size > MOST_LINES {
-            return Err(Problem::too_large(format!("the body has more than {MOST_LINES} bytes; send it in parts, patients first")));
+            return Err(Problem::too_large(format!(
+                "the body has more than {MOST_LINES} bytes; send it in parts, patients first"
+            )));
         }
         let mut rest = &data[..];
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -97,7 +99,8 @@ fn told(account: &Account) -> serde_json::Value {
     }
     for (kind, counts) in account.counts() {
         let words = ["recorded", "there already", "older", "later than the clock", "not used", "refused"];
-        let counts: Vec<String> = Fate::ALL.iter().zip(words).map(|(fate, word)| format!("{} {word}", counts[*fate as usize])).collect();
+        let counts: Vec<String> =
+            Fate::ALL.iter().zip(words).map(|(fate, word)| format!("{} {word}", counts[*fate as usize])).collect();
         add(format!("{kind}: {}", counts.join(", ")));
     }
     if issues.is_empty() {

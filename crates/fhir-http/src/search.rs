@@ -106,7 +106,6 @@ impl Bound {
     }
 }
 
-
 /// What is asked for.
 #[derive(Debug)]
 struct Asked {
@@ -129,8 +128,10 @@ impl Asked {
             if !known.contains(&&*name) {
                 let shown: String = name.chars().take(80).collect();
                 let near = nearest_word(&name, known.iter().copied());
-                let hint = near.map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-                return Err(Problem::malformed(format!("query: `{shown}` is no search parameter of {kind} here; {hint}")).with("field", shown));
+                let hint =
+                    near.map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+                return Err(Problem::malformed(format!("query: `{shown}` is no search parameter of {kind} here; {hint}"))
+                    .with("field", shown));
             }
             match &*name {
                 "_id" | "patient" => asked.id = Some(value.strip_prefix("Patient/").unwrap_or(&value).to_owned()),

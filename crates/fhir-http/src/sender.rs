@@ -40,7 +40,9 @@ impl Senders {
             _ => None,
         };
         let Some(name) = named.or_else(of_token) else {
-            return Err(Problem::malformed(format!("say who sends it: `?source=` and one of {}", self.names())).with("field", "source"));
+            return Err(
+                Problem::malformed(format!("say who sends it: `?source=` and one of {}", self.names())).with("field", "source")
+            );
         };
         self.0.get(&name).ok_or_else(|| {
             let near = nearest_word(&name, self.0.keys().map(SmolStr::as_str));

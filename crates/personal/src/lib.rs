@@ -17,7 +17,6 @@ pub mod number;
 mod sources;
 
 pub use sources::Source;
-pub mod phone;
 
 /// The tables of this store.
 pub static TABLES: Component = Component {
@@ -28,6 +27,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0003_numbers.sql"),
         include_str!("../../../migrations/postgres/personal/0004_sources.sql"),
         include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
+        include_str!("../../../migrations/postgres/personal/0006_call_numbers.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -35,6 +35,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0003_numbers.sql"),
         include_str!("../../../migrations/sqlite/personal/0004_sources.sql"),
         include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
+        include_str!("../../../migrations/sqlite/personal/0006_call_numbers.sql"),
     ],
     durable: true,
 };

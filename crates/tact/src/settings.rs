@@ -183,7 +183,14 @@ pub struct Given {
     )]
     pub operator_system: Option<String>,
     /// The mappings of the systems that send FHIR over HTTP: files, comma-separated.
-    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_FHIR_MAPPINGS", value_name = "FILES")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_FHIR_MAPPINGS",
+        value_name = "FILES"
+    )]
     pub fhir_mappings: Option<String>,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]

@@ -30,7 +30,8 @@ pub struct Served {
 }
 
 /// The types that are served.
-pub const SERVED: &[&str] = &["Patient", "Appointment", "Encounter", "Procedure", "Consent", "Communication", "CommunicationRequest"];
+pub const SERVED: &[&str] =
+    &["Patient", "Appointment", "Encounter", "Procedure", "Consent", "Communication", "CommunicationRequest"];
 
 /// The id on this server of something of a patient's: both ids in one, so that the patient is found by it. 64 characters, as many as R4 allows.
 pub fn served_id(patient: Uuid, thing: Uuid) -> String {

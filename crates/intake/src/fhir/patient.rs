@@ -220,7 +220,10 @@ impl<'r> One<'r> {
             said().filter_map(|resource| Some((resource.said.order()?, resource.said.site()?.0))).max_by_key(|(time, _)| *time);
         let home = of_person.or_else(|| run.index.branch(last.map(|(_, places)| places).unwrap_or_default(), run.intake.mapping));
         let Some(home) = home else {
-            return Ok(Err(("Patient.managingOrganization", "not-found", "no branch looks after the patient: list the organisation in the mapping's `[branches]`, or `*`".to_owned(),
+            return Ok(Err((
+                "Patient.managingOrganization",
+                "not-found",
+                "no branch looks after the patient: list the organisation in the mapping's `[branches]`, or `*`".to_owned(),
             )));
         };
         if let Some((code, reason)) = run.unusable(home) {
@@ -492,7 +495,10 @@ impl Run<'_> {
     /// Why a branch cannot be spoken of.
     fn unusable(&self, branch: &Branch) -> Option<(&'static str, String)> {
         if !self.branches.contains(branch) {
-            return Some(("not-found", format!("the mapping means branch `{branch}`, which the directory does not list; list it first")));
+            return Some((
+                "not-found",
+                format!("the mapping means branch `{branch}`, which the directory does not list; list it first"),
+            ));
         }
         (!(self.intake.may)(branch)).then(|| ("forbidden", format!("branch `{branch}` is not in this caller's scope")))
     }
