@@ -15,11 +15,14 @@ use uuid::Uuid;
 
 use crate::Personal;
 
+/// A keyed hash of a number's form.
+type Keyed = Arc<dyn Fn(&[u8]) -> Uuid + Send + Sync>;
+
 /// How numbers are read and what their fingerprints are: by a country, and by the network's secret.
 #[derive(Clone)]
 pub struct Numbering {
     region: Id,
-    fingerprint: Arc<dyn Fn(&[u8]) -> Uuid + Send + Sync>,
+    fingerprint: Keyed,
 }
 
 impl fmt::Debug for Numbering {

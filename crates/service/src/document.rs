@@ -185,13 +185,13 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         }
         parameters.iter_mut().for_each(|parameter| describe(parameter, schemas));
     }
-    if let Some(body) = operation.get_mut("requestBody") {
-        if let Some(content) = body["content"].get_mut("application/json") {
-            let example = example(&content["schema"], "", schemas);
-            let described = resolved(&content["schema"], schemas)["description"].clone();
-            content["example"] = example.unwrap_or_default();
-            body["description"] = described;
-        }
+    if let Some(body) = operation.get_mut("requestBody")
+        && let Some(content) = body["content"].get_mut("application/json")
+    {
+        let example = example(&content["schema"], "", schemas);
+        let described = resolved(&content["schema"], schemas)["description"].clone();
+        content["example"] = example.unwrap_or_default();
+        body["description"] = described;
     }
     let writes = method != "get";
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };

@@ -95,7 +95,7 @@ impl App {
             match done {
                 Ok(_) | Err(Failure::Untrue(_)) => {}
                 Err(Failure::SetAside { .. }) => tracing::warn!("a stop could not end the permits of a patient who is set aside"),
-                Err(failure) => return Err(failure.into()),
+                Err(failure) => return Err(failure),
             }
         }
         Ok(recorded)
