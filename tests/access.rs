@@ -107,6 +107,8 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/contacts/{contact}/evidence", AUDITORS, Whole),
     ("POST",  "/v1/patients/{patient}/merge", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/separation", MERGERS, Open),
+    ("GET",   "/v1/duplicates", MERGERS, Named),
+    ("POST",  "/v1/duplicates/dismissals", MERGERS, Open),
     ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/restoration", REGISTRY, Open),
     ("POST",  "/v1/patients/{patient}/erasure", OPERATORS, Open),
@@ -221,7 +223,7 @@ impl Known {
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",
             ("GET", "/v1/patients") => "?text=nobody",
             ("GET", "/v1/call-records/review") => "?branch=north",
-            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers")
+            ("GET", "/v1/feedback" | "/v1/feedback/others" | "/v1/referrers" | "/v1/duplicates")
             | ("GET", "/v1/audit/findings" | "/v1/audit/counts" | "/v1/audit/wishes") => "?branch=north",
             _ => "",
         };
@@ -235,6 +237,9 @@ impl Known {
     }
 
     fn body(&self, method: &str, route: &str) -> Value {
+        if route == "/fhir/R4" {
+            return json!({"resourceType": "Bundle", "type": "batch"});
+        }
         if route.starts_with("/fhir/") {
             return json!({"resourceType": "Patient", "id": "17", "managingOrganization": {"reference": "Organization/1"}});
         }
@@ -259,6 +264,7 @@ impl Known {
             ("PATCH", "{patient}") => json!({"home_branch": "north", "language": "ru"}),
             ("POST", "stops") => json!({"phone": "+7 900 000-00-09", "channel": "sms"}),
             ("POST", "answer") => json!({"patients": [self.stop.1]}),
+            ("POST", "dismissals") => json!({"patients": [self.patient, self.other]}),
             ("POST", "merge" | "separation") => json!({"from": self.patient}),
             ("POST", "history-exports") => json!({"purpose": "inspection"}),
             ("POST", "erasure") => json!({"reason": "patient_request"}),

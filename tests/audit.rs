@@ -344,6 +344,13 @@ struct Plain {
     events: Vec<Recorded>,
 }
 
+fn corrected(event: &Event) -> Option<(Uuid, Outcome)> {
+    match event {
+        Event::Corrected(corrected) => Some((corrected.contact, corrected.outcome)),
+        _ => None,
+    }
+}
+
 impl Plain {
     /// Whether the stream is one that a plain count can follow: no merge, and nothing that began and never ended.
     fn is_plain(&self) -> bool {
@@ -355,9 +362,14 @@ impl Plain {
         })
     }
 
-    fn made(&self) -> impl Iterator<Item = (Time, &Made)> {
-        self.events.iter().filter_map(|recorded| match &recorded.event {
-            Event::Made(made) if made.direction == Direction::Outbound => Some((recorded.envelope.time, made)),
+    /// Every outbound contact, with the last outcome that was said of it.
+    fn made(&self) -> impl Iterator<Item = (Time, Made)> {
+        let corrected: HashMap<Uuid, Outcome> = self.events.iter().filter_map(|recorded| corrected(&recorded.event)).collect();
+        self.events.iter().filter_map(move |recorded| match &recorded.event {
+            Event::Made(made) if made.direction == Direction::Outbound => {
+                let outcome = corrected.get(&made.contact).copied().unwrap_or(made.outcome);
+                Some((recorded.envelope.time, Made { outcome, ..made.clone() }))
+            }
             _ => None,
         })
     }
@@ -386,7 +398,7 @@ impl Plain {
     /// Everything that a plain count finds: the contact, and the limit that it exceeds; or no limit, if consent is missing.
     fn recounted(&self, policies: &Policies) -> (BTreeSet<(Uuid, String)>, BTreeSet<Uuid>) {
         let (mut over, mut without) = (BTreeSet::new(), BTreeSet::new());
-        let contacts: Vec<(Time, &Made)> = self.made().collect();
+        let contacts: Vec<(Time, Made)> = self.made().collect();
         for (number, (time, made)) in contacts.iter().enumerate() {
             let Some(published) = policies.in_force(*time) else { continue };
             let rule = published.policy.rule(&made.purpose);
@@ -402,7 +414,7 @@ impl Plain {
             for (limit, overall) in own.chain(overall) {
                 let Per::Rolling(period) = limit.per else { continue };
                 let Some(length) = period.fixed() else { continue };
-                let counts = |(other, (at, one)): &(usize, &(Time, &Made))| {
+                let counts = |(other, (at, one)): &(usize, &(Time, Made))| {
                     let before = *at < *time || (*at == *time && *other <= number);
                     let measured =
                         if limit.measure == Measure::Reached { one.outcome.is_reached() } else { one.outcome.is_attempt() };

@@ -60,7 +60,7 @@ fn secrets_are_made_once_and_kept_from_others() {
     use std::os::unix::fs::PermissionsExt;
     let layout = Layout::new();
     let made = layout.secrets();
-    assert_eq!(made.len(), 15, "{:?}", made.keys());
+    assert_eq!(made.len(), 16, "{:?}", made.keys());
     for file in made.keys() {
         assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o400, "{}", file.display());
     }

@@ -44,7 +44,13 @@ const SECRETS: &[&str] = &[
     "paper mache dragon",
     "obsidian kazoo",
     "turquoise walrus",
+    // What another system sent of her, and what it should not have.
+    "falafel parapet",
+    "lilac bassoon",
 ];
+
+/// The mapping of a system that sends FHIR.
+const HIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fhir/his.toml");
 
 /// Those of [`SECRETS`] in a text, whatever their case.
 fn secrets_in(bytes: &[u8]) -> Vec<&'static str> {
@@ -76,6 +82,9 @@ impl Life {
             path = path.replace(&format!("{{{name}}}"), id);
         }
         assert!(!path.contains('{'), "{path}");
+        if route.starts_with("/fhir/") {
+            path.push_str("?source=his");
+        }
         self.desk.try_send(method, &path, &new_key(), Some(&body)).await.expect("an answer")
     }
 
@@ -89,7 +98,7 @@ impl Life {
         let zinaida = json!({"home_branch": "north", "language": "ru",
             "person": {"name": "Зинаида Quirkwood", "phone": "+7 905 731-94-62", "email": "Zina.Quirk@example.org", "address": "17 Marzipan Embankment",
                 "birth_date": "1931-07-29"},
-            "external_ids": [{"system": "crm", "value": "CRM-Falcon-77"}]});
+            "external_ids": [{"system": "crm", "value": "CRM-Falcon-77"}, {"system": "his", "value": "z1"}]});
         life.patient = text(&life.post("/v1/patients", &[], zinaida).await["patient"]);
         let ottokar = json!({"home_branch": "north", "recommended_by": life.patient,
             "person": {"name": "Ottokar Whistlethorn", "phone": "+7 906 842-05-73", "email": "otto.whistle@example.org", "address": "3 Nougat Alley",
@@ -98,6 +107,7 @@ impl Life {
         life.merged = text(&life.post("/v1/patients", &[], ottokar).await["patient"]);
         life.says().await;
         life.is_treated().await;
+        life.is_sent().await;
         life.is_refused().await;
         life.is_merged().await;
         life
@@ -192,6 +202,32 @@ impl Life {
         self.post("/v1/policies", &[], policy).await;
     }
 
+    /// What another system sends of her as FHIR: who she is, and what it has noted beside it.
+    async fn is_sent(&self) {
+        let patient = json!({"resourceType": "Patient", "id": "z1", "text": {"status": "generated", "div": "<div>Falafel Parapet</div>"},
+            "name": [{"family": "Quirkwood", "given": ["Зинаида"]}], "birthDate": "1931-07-29",
+            "telecom": [{"system": "phone", "value": "+7 907 953-16-84"}, {"system": "email", "value": "Zina.Quirk@example.org"}]});
+        let visit = json!({"resourceType": "Encounter", "id": "v1", "status": "finished", "class": {"code": "AMB", "display": "Falafel Parapet"},
+            "subject": {"reference": "Patient/z1", "display": "Зинаида Quirkwood"}, "reasonCode": [{"text": "Falafel Parapet"}],
+            "period": {"start": "2026-02-01T10:00:00+03:00"}, "serviceProvider": {"reference": "Organization/1"}});
+        let entry = |resource: &Value| json!({"resource": resource});
+        let unfit =
+            json!({"resourceType": "Patient", "id": "z2", "name": {"text": "Lilac Bassoon"}, "birthDate": "Lilac Bassoon"});
+        let nobody = json!({"resourceType": "Encounter", "id": "v2", "status": "finished", "class": {"code": "AMB"}, "subject": {"display": "Lilac Bassoon"},
+            "period": {"start": "2026-02-01T10:00:00+03:00"}, "serviceProvider": {"reference": "Organization/1"}});
+        let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": [entry(&patient), entry(&visit), entry(&unfit), entry(&nobody)]});
+        let said = self.post("/fhir/R4", &[], bundle).await;
+        let statuses: Vec<&Value> = said["entry"].as_array().unwrap().iter().map(|entry| &entry["response"]["status"]).collect();
+        assert_eq!(statuses, ["200 OK", "201 Created", "400 Bad Request", "422 Unprocessable Entity"], "{said}");
+        holds_none("what is said of a Bundle", said.to_string().as_bytes());
+        self.post("/fhir/R4/$import", &[], patient.clone()).await;
+        self.post("/fhir/R4/{type}", &[("type", "Patient")], patient.clone()).await;
+        let ids = [("type", "Patient"), ("id", "z2")];
+        let said = self.send(Method::PUT, "/fhir/R4/{type}/{id}", &ids, unfit).await;
+        assert!(said.status.is_client_error(), "{} {}", said.status, said.json);
+        holds_none("a refused Patient", said.json.to_string().as_bytes());
+    }
+
     /// Words where no words belong: none of these may get into an event, or into a log by way of its refusal.
     async fn is_refused(&self) {
         let consent = json!({"purpose": "promotion", "channels": ["sms"],
@@ -271,6 +307,8 @@ impl Life {
                 .replace("{patient}", &self.patient)
                 .replace("{branch}", "north")
                 .replace("{code}", "north")
+                .replace("{type}", "Patient")
+                .replace("{id}", &self.patient)
                 .replace("{version}", "default");
             let path = path.replace("{clinician}", "00000000-0000-4000-8000-00000000000c");
             for query in [
@@ -279,6 +317,9 @@ impl Life {
                 "?from=2026-03&until=2026-04",
                 "?branch=north&purpose=callback&channel=phone",
                 "?system=crm&value=CRM-Falcon-77",
+                "?identifier=crm%7CCRM-Falcon-77",
+                &format!("?_id={}", self.patient),
+                &format!("?patient={}", self.patient),
             ] {
                 let reply = caller.get(&format!("{path}{query}")).await;
                 let asked = query.contains("Quirkwood") || query.contains("Falcon");
@@ -342,6 +383,7 @@ async fn embedded_only_the_personal_store_holds_what_is_personal() {
     let with = async |arguments: &[&str], now: &str| {
         let mut command = command(arguments).await;
         command.env("TACT_DATA", folder.path()).env("TACT_LISTEN", "127.0.0.1:0").env("TACT_NOW", now).env("RUST_LOG", "debug");
+        command.env("TACT_FHIR_MAPPINGS", HIS);
         command
     };
     // The default policy takes effect a minute after the first start.
@@ -418,7 +460,7 @@ async fn on_servers_only_the_personal_schema_holds_what_is_personal() {
     let database = Postgres::shared().await.unwrap().database().await.unwrap();
     let cluster = Cluster::set_up(&nats.url(), &database).await;
     let mut command = cluster.command(&["serve"]).await;
-    command.env("RUST_LOG", "debug");
+    command.env("RUST_LOG", "debug").env("TACT_FHIR_MAPPINGS", HIS);
     let server = Process::start(command).await;
     let life = Life::lived(cluster.manager_at(&server)).await;
     life.is_known().await;

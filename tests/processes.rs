@@ -198,11 +198,13 @@ impl Caller {
 
     /// Asks; `None` if the connection breaks before the answer is there.
     pub(crate) async fn try_send(&self, method: Method, path: &str, key: &str, body: Option<&Value>) -> Option<Reply> {
+        // One resource is one line of those that are sent together.
+        let kind = if path.contains("$import") { "application/fhir+ndjson" } else { "application/json" };
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, kind)
             .header("Idempotency-Key", key)
             .body(Full::from(body.map(Value::to_string).unwrap_or_default()))
             .unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tact_database::{Db, DbError, Target, bulk, one, run};
 use tact_ledger::{Ledger, store};
-use tact_personal::{Personal, access, erasure, number};
+use tact_personal::{Personal, access, erasure, likeness, number};
 use tact_read_models::{ReadDb, statements};
 
 use crate::projector::{Engine, WAIT};
@@ -23,6 +23,7 @@ async fn every_statement_is_one_that_both_engines_take() {
             .chain(erasure::SQL)
             .chain(number::SQL)
             .chain(tact_personal::calls::SQL)
+            .chain(likeness::SQL)
             .map(|sql| (*sql).to_owned())
             .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());

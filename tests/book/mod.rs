@@ -2,6 +2,7 @@
 //! without it the tests say that they skipped. All of it goes in on [the working day](crate::working_day).
 
 mod command;
+mod people;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;

@@ -103,8 +103,7 @@ async fn python_and_javascript_read_the_feed_by_what_their_pages_say() {
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for event in &refused {
         for reason in event["data"]["reasons"].as_array().unwrap() {
-            // Python prints what is absent as None.
-            let branch = event["branch"].as_str().unwrap_or("None").to_owned();
+            let branch = event["branch"].as_str().unwrap_or("-").to_owned();
             *counts.entry((branch, reason["code"].as_str().unwrap().to_owned())).or_default() += 1;
         }
     }

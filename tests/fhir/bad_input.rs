@@ -51,7 +51,7 @@ fn what_is_no_resource_is_refused_where_it_stands() {
         (b"{\"id\":\"1\"}", "`Resource.resourceType`: is missing"),
         (b"<Patient xmlns=\"http://hl7.org/fhir\"/>", "it is XML; send FHIR as JSON"),
         (b"\xff\xfe{\x00", "UTF-16"),
-        (b"{\"resourceType\":\"Patient\",\"id\":\"\xe9\"}", "byte 32 of it, 0xE9, is not UTF-8"),
+        (b"{\"resourceType\":\"Patient\",\"id\":\"\xe9\"}", "byte 33 of it, 0xE9, is not UTF-8"),
         (b"{\"resourceType\":\"Patient\",\"id\":\"1\",\"id\":\"2\"}", "holds `id` twice"),
     ] {
         let said = refused(bytes);

@@ -243,6 +243,7 @@ async fn what_is_wrong_is_said_as_fhir_says_it() {
     check(sent(&network, &Method::PUT, "/fhir/R4/Patient/p2?source=his", fhir, &small).await, 400, "another than in the address");
     check(post("/fhir/R4/Patient?source=his", fhir, "{\"resourceType\":").await, 400, "it is not JSON");
     check(post("/fhir/R4?source=his", fhir, "{\"resourceType\":\"Bundle\",\"type\":\"history\"}").await, 422, "`Bundle.type`");
+    check(post("/fhir/R4?source=his", fhir, &small).await, 400, "a single resource at /fhir/R4/Patient");
     let huge = format!("{{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"x\":\"{}\"}}", "x".repeat(17 << 20));
     check(post("/fhir/R4?source=his", fhir, &huge).await, 413, "the body has more than 16777216 bytes; send it in parts");
     check(network.get("/fhir/R4/Appointment").await, 400, "say whose with `patient`");

@@ -14,7 +14,7 @@ use tact_dispatcher::sandbox::{Options, Sandbox};
 use tact_dispatcher::setup::Setup;
 use tact_dispatcher::signing::Secrets;
 use tact_dispatcher::store::Store;
-use tact_domain::patient::Ask;
+use tact_domain::patient::{Ask, OnNumber};
 use tact_domain::{Actor, Channel};
 use tact_personal::{Details, NewPerson};
 use tact_service::clock::Clock;
@@ -111,11 +111,14 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
         id_key_file: Some(folder.path().join("id.key")),
         signing_key_file: None,
         checkpoint_file: None,
+        feed: tact::settings::Feed::default(),
         dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: messages * 2,
+        default_region: "RU".to_owned(),
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
+        fhir_mappings: Vec::new(),
         now: None,
     };
     let app = tact::roles::open(&settings, Clock::by_hand(noon())).await?;
@@ -141,10 +144,11 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
         let _ = app.personal.register(&NewPerson { patient: *patient, command: 1, details }).await?;
         let id = |what: u128| Uuid::from_u128(((at as u128 + 1) << 68) | what << 64 | what);
         let branch = "north".parse()?;
-        let ask = Ask { permit: id(1), purpose: "promotion".parse()?, channel: Channel::Sms, branch, about: None, reason: None };
+        let (purpose, number) = ("promotion".parse()?, OnNumber::default());
+        let ask = Ask { permit: id(1), purpose, channel: Channel::Sms, branch, about: None, reason: None, number };
         let actor = Actor::System("bench".into());
         let command = Command { event: id(2), fingerprint: None, time: None, actor, branch: None, cause: None };
-        tact_service::permit::ask(&app.transactor, &app.control, *patient, &command, &ask).await?;
+        tact_service::permit::ask(&app.transactor, &app.control, &app.numbers, *patient, &command, &ask, None).await?;
     }
     let (stop, stopped) = watch::channel(false);
     let mut working = None;

@@ -6,6 +6,7 @@ mod dispatch;
 mod embedded;
 mod evidence;
 mod feed;
+mod fhir;
 mod http;
 mod jetstream;
 mod measure;
@@ -38,6 +39,8 @@ enum What {
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
     Simulate,
+    /// Reading FHIR against parsing it, and taking it in against appending the same events.
+    Fhir,
     /// One patient's history from cold against the bare read, the size of a cached patient, the size of an idle server.
     Memory,
     /// An embedded server that does nothing, in this process; what `memory` starts.
@@ -80,6 +83,12 @@ async fn main() -> Result<()> {
         dispatch::run(cli.pairs, cli.patients).await?;
     }
     if cli.what == What::Dispatch {
+        return Ok(());
+    }
+    if wanted(What::Fhir) {
+        fhir::run(cli.pairs, cli.patients).await?;
+    }
+    if cli.what == What::Fhir {
         return Ok(());
     }
     let work = work::Work::new(cli.patients).await?;

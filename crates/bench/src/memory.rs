@@ -124,6 +124,7 @@ async fn idle() -> Result<()> {
             dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 50_000,
+            default_region: "RU".to_owned(),
             wait: std::time::Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: Vec::new(),

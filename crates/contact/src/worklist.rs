@@ -104,6 +104,9 @@ pub(crate) struct Entry {
     /// for their permits with this one's as `with`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     together: Vec<Uuid>,
+    /// Those who were merged into the patient: what is not known of the patient's own may be known of them.
+    #[serde(skip)]
+    merged: Vec<Uuid>,
 }
 
 /// The id of a patient in another system.
@@ -241,6 +244,7 @@ async fn looked_up(
             reasons,
             next,
             together: sharing.together(app, &states, caller, policy, &row, now),
+            merged: state.absorbed.iter().map(|absorbed| absorbed.from).collect(),
         };
         found.push((row, entry));
     }
@@ -252,7 +256,7 @@ async fn name(app: &App, caller: &Caller, entries: &mut [Entry]) -> Result<(), P
     if !caller.has(Permission::SeePerson) || entries.is_empty() {
         return Ok(());
     }
-    let mut ids: Vec<Uuid> = entries.iter().map(|entry| entry.patient).collect();
+    let mut ids: Vec<Uuid> = entries.iter().flat_map(|entry| [&[entry.patient][..], &entry.merged].concat()).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut elsewhere: HashMap<Uuid, Vec<ExternalId>> = HashMap::new();
@@ -263,9 +267,9 @@ async fn name(app: &App, caller: &Caller, entries: &mut [Entry]) -> Result<(), P
     let people: HashMap<Uuid, _> = people.into_iter().map(|person| (person.patient, person.details)).collect();
     for entry in entries {
         // A patient may stand on the list more than once.
-        if let Some(details) = people.get(&entry.patient) {
-            entry.name.clone_from(&details.name);
-            entry.phone.clone_from(&details.phone);
+        for details in std::iter::once(&entry.patient).chain(&entry.merged).filter_map(|id| people.get(id)) {
+            entry.name = entry.name.take().or_else(|| details.name.clone());
+            entry.phone = entry.phone.take().or_else(|| details.phone.clone());
         }
         if let Some(links) = elsewhere.get(&entry.patient) {
             entry.external_ids.clone_from(links);

@@ -120,7 +120,7 @@ struct Known {
 }
 
 enum Payload {
-    Patient(Event),
+    Patient(Box<Event>),
     Policy,
     Directory(DirectoryEvent),
 }
@@ -164,7 +164,7 @@ impl Transform {
         let known = match stored.stream {
             StreamId::Patient(_) => {
                 let Recorded { envelope, event } = Recorded::<Event>::read(bytes)?;
-                Known { envelope, event: Payload::Patient(event) }
+                Known { envelope, event: Payload::Patient(Box::new(event)) }
             }
             StreamId::Policy => Known { envelope: Recorded::<PolicyPublished>::read(bytes)?.envelope, event: Payload::Policy },
             StreamId::Directory => {

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use tact_fhir::{Place, read_document};
+use tact_fhir::{Place, Read, read_document};
 use tact_service::request::whole_body;
 use tact_service::{App, Caller, Permission, Problem};
 
@@ -36,13 +36,22 @@ pub(crate) async fn batch(
     content(&parts.headers, &[FHIR, "application/json"])?;
     let bytes = whole_body(body, MOST).await?;
     let entries = read_document(&bytes, &Place::default(), mapping);
-    let account_of = take_in(&app, &caller, mapping, entries.read).await?;
     if entries.bundle.is_none()
-        || (account_of.outcomes.len() == 1
-            && account_of.outcomes[0].issues.iter().any(|issue| issue.place.entry.is_none() && issue.kind == "Bundle"))
+        && let Some(Read::Resource(resource)) = entries.read.first()
+    {
+        return Err(Problem::malformed(format!(
+            "the body is of type `{}`; here a Bundle is taken, and a single resource at /fhir/R4/{}",
+            resource.kind, resource.kind
+        ))
+        .with("field", "resourceType"));
+    }
+    let account = take_in(&app, &caller, mapping, entries.read).await?;
+    if entries.bundle.is_none()
+        || (account.outcomes.len() == 1
+            && account.outcomes[0].issues.iter().any(|issue| issue.place.entry.is_none() && issue.kind == "Bundle"))
     {
         // What is no Bundle, or cannot be read as one, has one answer.
-        return Ok(single(&account_of));
+        return Ok(single(&account));
     }
     let entry = |outcome| {
         let mut response = json!({"status": status(outcome).to_string(), "outcome": said(outcome)});
@@ -51,11 +60,11 @@ pub(crate) async fn batch(
         }
         json!({"response": response})
     };
-    let answered: Vec<Value> = account_of.outcomes.iter().map(entry).collect();
+    let answered: Vec<Value> = account.outcomes.iter().map(entry).collect();
     let mut bundle = json!({"resourceType": "Bundle", "type": "batch-response"});
     // R4 has no empty lists.
     if !answered.is_empty() {
         bundle["entry"] = json!(answered);
     }
-    Ok(positioned(answer(StatusCode::OK, &bundle), &account_of))
+    Ok(positioned(answer(StatusCode::OK, &bundle), &account))
 }

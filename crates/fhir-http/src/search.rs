@@ -53,8 +53,10 @@ pub(crate) async fn search(
 ) -> Result<Response, Problem> {
     caller.may(Permission::SeeHistory)?;
     served_type(&kind)?;
-    let asked = Asked::read(&kind, request.uri().query().unwrap_or_default())?;
-    let mut found = match asked.patient(&app, &caller).await? {
+    let mut asked = Asked::read(&kind, request.uri().query().unwrap_or_default())?;
+    let patient = asked.patient(&app, &caller).await?;
+    asked.forget_identifier(patient);
+    let mut found = match patient {
         Some(patient) => match told(&app, &caller, patient).await {
             Ok(all) => all,
             Err(problem) if problem.status() == StatusCode::NOT_FOUND => Vec::new(),
@@ -171,6 +173,14 @@ impl Asked {
         };
         let found = app.personal.by_external_id(name_of(system), value).await.map_err(database)?;
         Ok(found.filter(|found| self.id.as_ref().is_none_or(|id| *id == found.to_string())))
+    }
+
+    /// Leaves an identifier out of the links, which end in logs of others: whom it led to is said by the id on this server.
+    fn forget_identifier(&mut self, patient: Option<Uuid>) {
+        if self.identifier.is_some() {
+            self.query.retain(|(name, _)| name != "identifier" && name != "_id");
+            self.query.extend(patient.map(|patient| ("_id".to_owned(), patient.to_string())));
+        }
     }
 
     fn page(&self, address: &str, found: &[Served]) -> Value {

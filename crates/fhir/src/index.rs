@@ -110,7 +110,7 @@ impl Index {
                     None => Subject::Nobody(format!(
                         "is `{}`, which is neither the `fullUrl` of an entry nor under one of the mapping's `bases`; send the Patient with it, or name the \
                          address in `bases`",
-                        crate::read::cut(url)
+                        crate::text::cut(url)
                     )),
                 },
             },

@@ -16,6 +16,7 @@ mod person;
 mod read;
 mod reference;
 mod said;
+mod text;
 mod visits;
 mod wishes;
 
@@ -23,6 +24,7 @@ pub use date::Date;
 pub use index::{Index, Subject};
 pub use issue::{Issue, Place, Severity, operation_outcome};
 pub use mapping::Mapping;
-pub use read::{Entries, LONGEST_LINE, MOST_LEVELS, Read, read_document, read_line};
+pub use read::{Entries, Read, read_document, read_line};
 pub use reference::Ref;
 pub use said::*;
+pub use text::{LONGEST_LINE, MOST_LEVELS};

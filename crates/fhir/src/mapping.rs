@@ -289,7 +289,6 @@ impl<'t> Author<'_, 't> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

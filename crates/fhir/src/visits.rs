@@ -131,7 +131,7 @@ pub(crate) fn encounter(of: &mut Of<'_>, read: &Encounter<'_>) -> Result<Said, R
     if !of.mapping.classes.iter().any(|known| known == class) {
         return Ok(of.nothing(
             "class",
-            format!("is `{}`, which the mapping's `classes` do not list as a visit", crate::read::cut(class)),
+            format!("is `{}`, which the mapping's `classes` do not list as a visit", crate::text::cut(class)),
         ));
     }
     let subject = of.named("subject", read.subject.as_ref(), "a visit is recorded with the patient whose it was")?;
@@ -161,7 +161,7 @@ pub(crate) fn procedure(of: &mut Of<'_>, read: &Procedure<'_>) -> Result<Said, R
         Ok(Some(kind)) => kind,
         Ok(None) => return Ok(of.nothing("code", "is of those that the mapping lists as nothing to keep")),
         Err(()) => {
-            let codes: Vec<String> = codes::keys([code]).map(|key| format!("`{}`", crate::read::cut(&key))).collect();
+            let codes: Vec<String> = codes::keys([code]).map(|key| format!("`{}`", crate::text::cut(&key))).collect();
             let said = if codes.is_empty() { "has no code, only words".to_owned() } else { format!("is {}", codes.join(", ")) };
             return of.refuse(
                 "code",
@@ -213,7 +213,7 @@ fn day_at_least(of: &Of<'_>, path: &str, text: Option<&Text<'_>>) -> Result<tact
     match of.required(path, of.date(path, text)?, "what has happened is recorded with its time")? {
         Date::Month(_) | Date::Year(_) => {
             let said = text.map(|text| &**text).unwrap_or_default();
-            of.refuse(path, "value", format!("is `{}`, which names no day; write at least the day", crate::read::cut(said)))
+            of.refuse(path, "value", format!("is `{}`, which names no day; write at least the day", crate::text::cut(said)))
         }
         date => Ok(date.first(of.mapping.time_zone)),
     }

@@ -7,9 +7,10 @@ use uuid::Uuid;
 use crate::codes;
 use crate::date::Date;
 use crate::model::{CodeableConcept, CommunicationRequest, Consent, Provision};
-use crate::read::{Of, Refusal, cut};
+use crate::read::{Of, Refusal};
 use crate::reference::Ref;
 use crate::said::{Announced, Asked, Document, Granted, Said, Withdrawn};
+use crate::text::cut;
 
 const CONSENT_STATUS: &[&str] = &["draft", "proposed", "active", "rejected", "inactive", "entered-in-error"];
 const REQUEST_STATUS: &[&str] = &["draft", "active", "on-hold", "revoked", "completed", "entered-in-error", "unknown"];

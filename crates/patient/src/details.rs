@@ -8,6 +8,7 @@ use tact_domain::Time;
 use tact_personal::Details;
 use tact_service::Problem;
 use tact_service::app::text;
+use tact_service::fields;
 pub(crate) use tact_service::fields::time_zone;
 use utoipa::ToSchema;
 
@@ -66,28 +67,13 @@ impl PersonDetails {
             }
         }
         if let Some(phone) = &self.phone {
-            let digits = phone.chars().filter(char::is_ascii_digit).count();
-            let plain = phone.chars().all(|c| c.is_ascii_digit() || " ()-+.".contains(c));
-            if !plain || !(5..=15).contains(&digits) {
-                return Err(Problem::field(
-                    "person.phone",
-                    "is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00",
-                ));
-            }
+            fields::telephone(phone).map_err(|wrong| Problem::field("person.phone", wrong))?;
         }
-        if let Some(email) = &self.email
-            && !email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
-        {
-            return Err(Problem::field(
-                "person.email",
-                "is not an address for electronic mail; it has the form name@example.org",
-            ));
+        if let Some(email) = &self.email {
+            fields::mail(email).map_err(|wrong| Problem::field("person.email", wrong))?;
         }
         if let Some(born) = self.birth_date {
-            let (first, last) = (NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default(), now.date_naive());
-            if born < first || born > last {
-                return Err(Problem::field("person.birth_date", format!("it is not between {first} and today")));
-            }
+            fields::birth_date(born, now.date_naive()).map_err(|wrong| Problem::field("person.birth_date", wrong))?;
         }
         Ok(Details {
             name: self.name.clone(),
@@ -101,10 +87,6 @@ impl PersonDetails {
 
 /// A language tag, BCP 47: letters, digits and hyphens.
 pub(crate) fn language(tag: &str) -> Result<SmolStr, Problem> {
-    let well_formed = (2..=35).contains(&tag.len())
-        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-    if well_formed {
-        return Ok(tag.into());
-    }
-    Err(Problem::field("language", "is not a language tag (BCP 47); write one such as `ru` or `en-GB`"))
+    fields::language(tag).map_err(|wrong| Problem::field("language", wrong))?;
+    Ok(tag.into())
 }

@@ -2,8 +2,11 @@
 //!
 //! One file per endpoint, and [`reactor`], which carries out what an event sets off on another patient's stream.
 
+mod alike;
 mod death;
 mod details;
+mod dismissals;
+mod duplicates;
 mod erasure;
 mod erasure_act;
 mod evidence;
@@ -30,6 +33,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(evidence::of_contact))
         .routes(routes!(merge::merge))
         .routes(routes!(merge::separate))
+        .routes(routes!(duplicates::list))
+        .routes(routes!(dismissals::dismiss))
         .routes(routes!(death::died))
         .routes(routes!(death::restored))
         .routes(routes!(erasure::erase, erasure_act::act))

@@ -11,6 +11,8 @@ use tact_service::{App, Caller, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::alike::Known;
+
 /// Whom to look for: an id in another system, or a text.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,8 @@ pub(crate) struct Found {
 }
 
 /// Find patients
+///
+/// Whoever was merged is found by what was known of them, and shown under the survivor's id.
 #[utoipa::path(
     get, path = "/v1/patients", tag = "patient",
     params(Wanted),
@@ -77,5 +81,21 @@ pub(crate) async fn lookup(
         _ => return Err(Problem::field("text", "name either `system` and `value`, or `text`")),
     };
     let next = if whole { None } else { patients.last().map(|p: &Person| p.patient) };
-    Ok(Json(Found { patients, next }))
+    let known = Known::read(&app, patients.iter().map(|person| person.patient)).await?;
+    Ok(Json(Found { patients: survivors(patients, &known), next }))
+}
+
+/// Whoever was merged is found by what was known of them, under the id that they go by now; each once, by their own details if those were found.
+fn survivors(found: Vec<Person>, known: &Known) -> Vec<Person> {
+    let mut patients: Vec<Person> = Vec::with_capacity(found.len());
+    let (own, merged): (Vec<Person>, Vec<Person>) =
+        found.into_iter().partition(|person| known.survivor(person.patient).is_none_or(|(id, _)| id == person.patient));
+    patients.extend(own);
+    for person in merged {
+        let Some((survivor, _)) = known.survivor(person.patient) else { continue };
+        if patients.iter().all(|other| other.patient != survivor) {
+            patients.push(Person { patient: survivor, ..person });
+        }
+    }
+    patients
 }

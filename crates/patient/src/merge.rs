@@ -44,7 +44,12 @@ pub(crate) async fn merge(
     }
     known(&app, "from", Some(from)).await?;
     let command = write.command(patient, write.body.time, None);
-    Ok(receipt(&app.transactor.record(patient, &command, &Event::Absorbing(MergeFrom { from })).await?))
+    let done = app.transactor.record(patient, &command, &Event::Absorbing(MergeFrom { from })).await?;
+    // The later word holds, whoever said before that they are two. Left behind by a crash it would change nothing: they are one now.
+    if let Err(error) = app.personal.forget_dismissal((patient, from)).await {
+        tracing::warn!(%error, "what was said of two patients who are being merged is still noted");
+    }
+    Ok(receipt(&done))
 }
 
 /// Undo a merge

@@ -13,7 +13,7 @@ use tact_personal::{Link, NewPerson, Put};
 use tact_service::app::database;
 use tact_service::fields::MAX_LIST;
 use tact_service::transact::Failure;
-use tact_service::{Answer, App, Permission, Problem, Receipt, Write, receipt};
+use tact_service::{Answer, App, Permission, Problem, Receipt, Write};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -49,16 +49,30 @@ pub(crate) struct NewPatient {
     external_ids: Vec<ExternalId>,
 }
 
+/// The most possible duplicates that are named.
+const MOST_DUPLICATES: usize = 10;
+
+/// What was recorded, and who may be the same person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Registration {
+    #[serde(flatten)]
+    receipt: Receipt,
+    /// Patients who are likely to be the same person, the likeliest first, at most 10: look at them before you go on. Absent for callers who may
+    /// not see people, and if it could not be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    possible_duplicates: Option<Vec<Uuid>>,
+}
+
 /// Register a patient
 ///
-/// The answer's `patient` is the new id. Asked again under the same key it is the same patient.
+/// The answer's `patient` is the new id. Asked again under the same key it is the same patient. Whoever is alike is named and refuses nothing.
 #[utoipa::path(
     post, path = "/v1/patients", tag = "patient",
     params(("Idempotency-Key" = String, Header)),
     request_body = NewPatient,
-    responses((status = 201, description = "Recorded; 200 if it was there already", body = Receipt), (status = "4XX", description = "RFC 9457 problem")),
+    responses((status = 201, description = "Recorded; 200 if it was there already", body = Registration), (status = "4XX", description = "RFC 9457 problem")),
 )]
-pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatient>) -> Result<Answer<Receipt>, Problem> {
+pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatient>) -> Result<Answer<Registration>, Problem> {
     write.caller.may(Permission::Register)?;
     write.caller.at(&write.body.home_branch)?;
     let body = &write.body;
@@ -112,7 +126,37 @@ pub(crate) async fn register(State(app): State<Arc<App>>, write: Write<NewPatien
         }
     }
     let command = write.command(patient, body.time, Some(&body.home_branch));
-    Ok(receipt(&app.transactor.record(patient, &command, &event).await?))
+    let done = app.transactor.record(patient, &command, &event).await?;
+    let possible_duplicates = if write.caller.has(Permission::SeePerson) { duplicates(&app, patient, body).await } else { None };
+    Ok(Answer(Registration { receipt: (&done).into(), possible_duplicates }, done.position, done.repeated))
+}
+
+/// Who is likely to be the same person. The patient is registered by now, so nothing that fails here may refuse them.
+async fn duplicates(app: &App, patient: Uuid, body: &NewPatient) -> Option<Vec<Uuid>> {
+    let found = async {
+        let candidates = app.personal.alike_to(patient).await.map_err(database)?;
+        let mut likely = app.personal.likely(&candidates).await.map_err(database)?;
+        likely.sort_by_key(|pair| std::cmp::Reverse(pair.likeness.score));
+        let mut ids = Vec::new();
+        for pair in likely.iter().take(4 * MOST_DUPLICATES) {
+            let record = if pair.one == patient { pair.other } else { pair.one };
+            // Somebody whom no event has registered yet is no patient.
+            let Ok((survivor, known)) = app.known_patient(record).await else { continue };
+            let two = [body.guardian, body.recommended_by].contains(&Some(survivor)) || survivor == patient;
+            let open = matches!(known.state.standing, Standing::Open | Standing::Died);
+            if open && !two && !ids.contains(&survivor) && ids.len() < MOST_DUPLICATES {
+                ids.push(survivor);
+            }
+        }
+        Ok::<_, Problem>(ids)
+    };
+    match found.await {
+        Ok(ids) => Some(ids),
+        Err(_problem) => {
+            tracing::warn!(%patient, "it could not be found out whether somebody like this patient is known");
+            None
+        }
+    }
 }
 
 fn taken(by: Uuid) -> Problem {

@@ -9,6 +9,7 @@ use tact_domain::patient::Untrue;
 use tact_domain::patient::state::{Preferences, Standing};
 use tact_personal::Details;
 use tact_service::app::database;
+use tact_service::transact::Failure;
 use tact_service::{App, Caller, Path, Permission, Problem};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -36,9 +37,21 @@ pub(crate) struct Shown {
     person: Option<Details>,
     /// The person's ids in other systems.
     external_ids: Vec<crate::details::ExternalId>,
+    /// Those who were merged into this patient, with what is known of them. The patient's own number is the one to ring.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    merged: Vec<MergedRecord>,
     /// If an event of this patient cannot be read: what is wrong. No permits are granted until a person has looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     set_aside: Option<String>,
+}
+
+/// Somebody who was merged into a patient.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MergedRecord {
+    patient: Uuid,
+    /// What is known under that id; it is theirs again if the merge is undone.
+    #[schema(value_type = Object)]
+    person: Details,
 }
 
 /// Show a patient
@@ -55,6 +68,9 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(patie
         return Err(Untrue::UnknownPatient.into());
     }
     let person = app.personal.person(patient).await.map_err(database)?;
+    let selves = if state.absorbed.is_empty() { Vec::new() } else { app.selves(patient).await.map_err(Failure::from)? };
+    let merged = app.personal.people(&selves).await.map_err(database)?.into_iter().filter(|one| one.patient != patient);
+    let merged = merged.map(|one| MergedRecord { patient: one.patient, person: one.details }).collect();
     let external_ids = app.personal.external_ids(patient).await.map_err(database)?;
     Ok(Json(Shown {
         patient,
@@ -69,6 +85,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(patie
             .into_iter()
             .map(|id| crate::details::ExternalId { system: id.system, value: id.value })
             .collect(),
+        merged,
         set_aside: known.set_aside().map(ToString::to_string),
     }))
 }

@@ -7,13 +7,15 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, run, run_in, table};
+use tact_database::{Component, Db, DbError, Target, Tx, all, bulk, one, one_in, run_in, table};
 use uuid::Uuid;
 
 pub mod access;
 pub mod calls;
 pub mod erasure;
+pub mod likeness;
 pub mod number;
+pub mod phone;
 mod sources;
 
 pub use sources::Source;
@@ -27,7 +29,8 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0003_numbers.sql"),
         include_str!("../../../migrations/postgres/personal/0004_sources.sql"),
         include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
-        include_str!("../../../migrations/postgres/personal/0006_call_numbers.sql"),
+        include_str!("../../../migrations/postgres/personal/0006_likeness.sql"),
+        include_str!("../../../migrations/postgres/personal/0007_call_numbers.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -35,7 +38,8 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0003_numbers.sql"),
         include_str!("../../../migrations/sqlite/personal/0004_sources.sql"),
         include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
-        include_str!("../../../migrations/sqlite/personal/0006_call_numbers.sql"),
+        include_str!("../../../migrations/sqlite/personal/0006_likeness.sql"),
+        include_str!("../../../migrations/sqlite/personal/0007_call_numbers.sql"),
     ],
     durable: true,
 };
@@ -223,11 +227,15 @@ impl Personal {
         let command = person.command.cast_signed();
         let (search, number) = (searched(d), self.fingerprint(d.phone.as_deref()));
         let Details { name, phone, email, address, birth_date } = d;
-        let written = run!(&self.db, INSERT_PERSON, patient, command, name, phone, email, address, birth_date, &search, number)?;
+        let mut tx = self.db.begin().await?;
+        let written =
+            run_in!(&mut tx, INSERT_PERSON, patient, command, name, phone, email, address, birth_date, &search, number)?;
         if written == 1 {
+            likeness::make(&mut tx, patient, d).await?;
+            tx.commit().await?;
             return Ok(Put::Done);
         }
-        let known: Option<(i64, bool)> = one!(&self.db, COMMAND, patient)?;
+        let known: Option<(i64, bool)> = one_in!(&mut tx, COMMAND, patient)?;
         Ok(match known {
             Some((_, true)) => Put::Erased,
             Some((known, _)) if known == command => Put::Done,
@@ -240,6 +248,7 @@ impl Personal {
     /// # Errors
     /// Whatever keeps the database from it, one that is there already included; nothing is written then.
     pub async fn register_new(&self, people: &[NewPerson], links: Vec<ExternalId>) -> Result<(), DbError> {
+        let (keys, made) = likeness::rows(people.iter().map(|person| (person.patient, &person.details)));
         let rows = people.iter().map(|person| {
             let d = person.details.clone();
             let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
@@ -250,6 +259,8 @@ impl Personal {
         let mut tx = self.db.begin().await?;
         bulk::write(&mut tx, rows.collect(), bulk::OnConflict::Fail).await?;
         bulk::write(&mut tx, links, bulk::OnConflict::Fail).await?;
+        bulk::write(&mut tx, keys, bulk::OnConflict::Replace).await?;
+        bulk::write(&mut tx, made, bulk::OnConflict::Replace).await?;
         tx.commit().await
     }
 
@@ -289,7 +300,10 @@ impl Personal {
             birth_date: new.birth_date.or(old.birth_date),
         };
         let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
-        run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search, number)?;
+        if run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search, number)? == 0 {
+            return Ok(false);
+        }
+        likeness::make(&mut tx, patient, &d).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -158,6 +158,11 @@ impl Caller {
         self.0.token.actor.to_string()
     }
 
+    /// Who the token stands for.
+    pub fn actor_id(&self) -> uuid::Uuid {
+        self.0.token.actor
+    }
+
     /// As events record who did it.
     pub fn actor(&self) -> Actor {
         if self.0.roles == [Role::System] {

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use chrono::NaiveDate;
 use smol_str::SmolStr;
 use tact_domain::Time;
 use tact_domain::patient::admit::{EARLIEST, FARTHEST_APPOINTMENT};
@@ -44,6 +45,53 @@ pub fn time_zone(name: &str) -> Result<SmolStr, Problem> {
         "time_zone",
         format!("`{}` is not the name of a time zone{hint}", name.chars().take(80).collect::<String>()),
     ))
+}
+
+/// A telephone number: 5 to 15 digits, with spaces and the usual signs between them.
+///
+/// # Errors
+/// What is wrong with it; the number is not repeated.
+pub fn telephone(text: &str) -> Result<(), &'static str> {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let plain = text.chars().all(|c| c.is_ascii_digit() || " ()-+.".contains(c));
+    if plain && (5..=15).contains(&digits) {
+        return Ok(());
+    }
+    Err("is not a telephone number; write 5 to 15 digits, with the country's code: +7 495 000-00-00")
+}
+
+/// An address for electronic mail, at most 254 characters.
+///
+/// # Errors
+/// What is wrong with it; the address is not repeated.
+pub fn mail(text: &str) -> Result<(), &'static str> {
+    let formed = text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'));
+    if formed && text.chars().count() <= 254 {
+        return Ok(());
+    }
+    Err("is not an address for electronic mail; it has the form name@example.org")
+}
+
+/// A date of birth: from 1880 to today.
+///
+/// # Errors
+/// What is wrong with it; the date is not repeated.
+pub fn birth_date(born: NaiveDate, today: NaiveDate) -> Result<(), &'static str> {
+    let first = NaiveDate::from_ymd_opt(1880, 1, 1).unwrap_or_default();
+    if born < first || born > today {
+        return Err("it is not between 1880-01-01 and today");
+    }
+    Ok(())
+}
+
+/// A language tag, BCP 47: letters, digits and hyphens.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn language(tag: &str) -> Result<(), &'static str> {
+    let well_formed = (2..=35).contains(&tag.len())
+        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if well_formed { Ok(()) } else { Err("is not a language tag (BCP 47); write one such as `ru` or `en-GB`") }
 }
 
 /// A short word that goes into an event and so must not be free text: 1 to 64 of a-z, 0-9, `_` and `-`.

@@ -181,6 +181,12 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
     if numbered > 0 {
         tracing::info!(people = numbered, "telephone numbers were given their fingerprints");
     }
+    // People from before there were keys; whoever is left is found by the next start.
+    match app.personal.make_likeness_keys().await {
+        Ok(0) => {}
+        Ok(people) => tracing::info!(people, "duplicates among those who were registered before can be found"),
+        Err(error) => tracing::warn!(%error, "not all duplicates can be found until the next start"),
+    }
     Ok(Arc::new(app))
 }
 

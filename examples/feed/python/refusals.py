@@ -32,7 +32,7 @@ async def main():
                 continue
             seen.add(event.get_id())
             for reason in event.get_data()["reasons"]:
-                counts[event.get_extension("branch"), reason["code"]] += 1
+                counts[event.get_extension("branch") or "-", reason["code"]] += 1
     for (branch, reason), count in sorted(counts.items()):
         print(f"{branch} {reason} {count}")
     print(f"{len(seen)} refusals")

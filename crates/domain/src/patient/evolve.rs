@@ -380,6 +380,9 @@ fn absorb(state: &mut State, e: &Absorbed, time: Time, subject: &str) {
         // Once both are one, so are their counts and refusals, and these stay with both.
         contacts_before: 0,
         withdrawals_before: 0,
+        appointments: Vec::new(),
+        referrals: Vec::new(),
+        deceased: false,
     });
     take_in(state, facts);
     // Nobody recommends the network to themselves.
@@ -450,6 +453,17 @@ fn take_in(state: &mut State, facts: &Carried) {
 
 fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
     if let Some(facts) = &e.facts {
+        // What was cancelled, moved or closed while both were one stays so: nobody is reminded of what was called off.
+        for known in &mut state.appointments {
+            if let Some(later) = facts.appointments.iter().find(|a| a.id == known.id) {
+                known.clone_from(later);
+            }
+        }
+        for known in &mut state.referrals {
+            if let Some(later) = facts.referrals.iter().find(|r| r.id == known.id) {
+                known.clone_from(later);
+            }
+        }
         take_in(state, facts);
     }
     if let Standing::Merged { into, .. } = state.standing
@@ -474,10 +488,16 @@ fn separate(state: &mut State, e: &Separated, time: Time, subject: &str) {
             permits: Vec::new(),
             contacts_before,
             withdrawals_before,
+            appointments: Vec::new(),
+            referrals: Vec::new(),
+            deceased: state.deceased,
         });
     }
     if let Some(at) = state.absorbed.iter().position(|a| a.from == e.from) {
-        let gone = state.absorbed.remove(at);
+        let mut gone = state.absorbed.remove(at);
+        gone.appointments = state.appointments.iter().filter(|a| gone.facts.contains(&a.id)).cloned().collect();
+        gone.referrals = state.referrals.iter().filter(|r| gone.facts.contains(&r.id)).cloned().collect();
+        gone.deceased = state.deceased;
         state.appointments.retain(|a| !gone.facts.contains(&a.id));
         state.requests.retain(|r| !gone.facts.contains(&r.id));
         state.referrals.retain(|r| !gone.facts.contains(&r.id));

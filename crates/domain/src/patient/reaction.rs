@@ -148,12 +148,16 @@ fn everything(state: &State) -> Carried {
 }
 
 impl State {
-    /// What stays with both when a merge is undone: every contact, withdrawal and wish that held while they were one. Of a merge that was
-    /// never done, only what was recorded since it began, since that may have been meant for either.
+    /// What stays with both when a merge is undone: every contact, withdrawal and wish that held while they were one, and a death; and what
+    /// became of the other's own appointments and referrals meanwhile. Of a merge that was never done, only what was recorded since it began,
+    /// since that may have been meant for either.
     pub fn parted_facts(&self, from: Uuid) -> Carried {
-        let (contacts, withdrawals) =
-            self.parted.iter().rfind(|p| p.from == from).map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
+        let parted = self.parted.iter().rfind(|p| p.from == from);
+        let (contacts, withdrawals) = parted.map_or((0, 0), |p| (p.contacts_before, p.withdrawals_before));
         Carried {
+            appointments: parted.map(|p| p.appointments.clone()).unwrap_or_default(),
+            referrals: parted.map(|p| p.referrals.clone()).unwrap_or_default(),
+            deceased: parted.is_some_and(|p| p.deceased),
             contacts: self.contacts.get(contacts..).unwrap_or_default().to_vec(),
             withdrawals: self.withdrawals.get(withdrawals..).unwrap_or_default().to_vec(),
             preferences: self.preferences.clone(),

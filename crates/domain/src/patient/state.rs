@@ -383,6 +383,14 @@ fact! {
         /// How many of the first contacts and withdrawals do not concern the other: those from before a merge that began and was never done.
         contacts_before: usize,
         withdrawals_before: usize,
+        /// What became of their appointments and referrals while both were one, kept once they are told apart.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        appointments: Vec<Appointment>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        referrals: Vec<Referral>,
+        /// Whether a death was recorded when they were told apart: of whom, nobody knows.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deceased: bool,
     }
 }
 

@@ -12,6 +12,8 @@ use tact_domain::policy::Policy;
 use tact_domain::*;
 use uuid::Uuid;
 
+mod part;
+
 use contacts::use_permit;
 
 /// One contact.
@@ -140,6 +142,8 @@ pub(super) struct Book {
     began_with: BTreeMap<Uuid, usize>,
     /// What was recorded here while another was merged into this one, when that was undone.
     pub(super) let_go_of: BTreeMap<Uuid, Vec<Uuid>>,
+    /// What those who were told apart again take along.
+    parting: BTreeMap<Uuid, part::Parting>,
     order: u64,
 }
 
@@ -528,55 +532,6 @@ impl Book {
 
     pub(super) fn has_absorbed(&self, from: Uuid) -> bool {
         self.theirs.contains_key(&from)
-    }
-
-    /// A merge is undone, seen from the survivor.
-    pub(super) fn let_go(&mut self, from: Uuid) {
-        if let Some(began) = self.began_with.remove(&from) {
-            let shared = self.contacts.get(began..).unwrap_or_default().iter().map(|c| c.id).collect();
-            self.let_go_of.insert(from, shared);
-        }
-        if self.absorbing == Some(from) {
-            self.absorbing = None;
-        }
-        let Some(theirs) = self.theirs.remove(&from) else { return };
-        self.appointments.retain(|a| !theirs.contains(&a.id));
-        self.requests.retain(|r| !theirs.contains(&r.0));
-        self.referrals.retain(|r| !theirs.contains(&r.0));
-        self.recommendations.retain(|r| !theirs.contains(&r.0));
-        self.grants.retain(|g| !theirs.contains(&g.1));
-        self.permits.retain(|p| p.used || !theirs.contains(&p.granted.permit));
-        let told = self.their_announcements.remove(&from).unwrap_or_default();
-        self.announcements.retain(|a| !told.contains(a));
-    }
-
-    /// A merge is undone, seen from the one that opens again, with what has happened to both meanwhile.
-    pub(super) fn part(&mut self, facts: &tact_domain::patient::events::Carried) {
-        self.merged_into = None;
-        for c in &facts.contacts {
-            if self.contacts.iter().all(|own| own.id != c.id) {
-                self.contacts.push(Contact {
-                    id: c.id,
-                    time: c.time,
-                    outbound: c.direction == Direction::Outbound,
-                    purpose: c.purpose.clone(),
-                    channel: c.channel,
-                    outcome: c.outcome,
-                    about: c.about,
-                    named: c.permit.or(c.claimed),
-                    under: c.permit,
-                    on_time: false,
-                    own: false,
-                });
-            }
-        }
-        add(&mut self.withdrawals, &facts.withdrawals, |a, b| a == b);
-        let preferences = &facts.preferences;
-        self.stricter(
-            preferences.reach,
-            preferences.quiet_hours.into_iter().chain(preferences.absorbed_quiet_hours.iter().copied()).collect(),
-        );
-        self.meet();
     }
 }
 

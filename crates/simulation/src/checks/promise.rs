@@ -152,8 +152,9 @@ fn separated(
             report.find("merge", format!("the parting at {position} carries {lost} contacts too few"));
         }
     }
+    let survivor = survivor.and_then(|survivor| books.get(&survivor)).cloned();
     if let Some(book) = books.get_mut(&patient) {
-        book.part(facts);
+        book.part(facts, survivor.as_ref(), patient);
     }
 }
 

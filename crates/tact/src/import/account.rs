@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use tact_domain::Time;
 
 use super::facts::What;
+use super::mapping::Mapping;
 
 /// A row that was not taken, or not whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +74,8 @@ pub struct Account {
 }
 
 impl Account {
-    pub(super) fn new(dry_run: bool, clock: Time, read: u64) -> Self {
-        let events = What::KINDS.into_iter().map(|kind| (kind, Count::default())).collect();
+    pub(super) fn new(dry_run: bool, clock: Time, read: u64, mapping: &Mapping) -> Self {
+        let events = What::kinds(mapping).into_iter().map(|kind| (kind, Count::default())).collect();
         Self {
             dry_run,
             clock,

@@ -9,6 +9,8 @@ use csv::{Reader, StringRecord};
 use tact_domain::nearest_word;
 use tact_domain::toml_text::list;
 
+use super::encoding::{Encoding, IS_UTF8, Wrong};
+
 /// A file's text, unpacked if need be.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
@@ -22,20 +24,30 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
 }
 
 /// The rows behind the first line, and the names of the columns in it.
-pub(crate) fn rows<R: Read>(text: R, delimiter: u8) -> anyhow::Result<(Reader<BufReader<R>>, StringRecord)> {
+pub(crate) fn rows<R: Read>(text: R, delimiter: u8, encoding: Encoding) -> anyhow::Result<(Reader<BufReader<R>>, StringRecord)> {
     let mut text = BufReader::new(text);
     let start = text.fill_buf()?;
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) {
         bail!("it is text in UTF-16; save it as UTF-8");
     }
     let mark = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+    if mark > 0 && encoding != Encoding::Utf8 {
+        bail!("line 1, column 1: {IS_UTF8}");
+    }
     text.consume(mark);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
-    let header = match reader.byte_headers()?.clone() {
-        header if header.is_empty() => bail!("it is empty; the first line must name the columns"),
-        header => StringRecord::from_byte_record(header),
-    };
-    let Ok(header) = header else { bail!("its first line is not UTF-8; save the file as UTF-8") };
+    let names = reader.byte_headers()?.clone();
+    if names.is_empty() {
+        bail!("it is empty; the first line must name the columns");
+    }
+    let mut header = StringRecord::new();
+    for (at, name) in names.iter().enumerate() {
+        match encoding.text(name) {
+            Ok(name) => header.push_field(&name),
+            Err(Wrong::File(way_out)) => bail!("line 1, column {}: {way_out}", at + 1),
+            Err(Wrong::Byte { .. }) => bail!("its first line is not {}; save the file as UTF-8", encoding.name()),
+        }
+    }
     Ok((reader, header))
 }
 

@@ -8,6 +8,8 @@ use smol_str::SmolStr;
 use tact_domain::toml_text::{self, Mistake, Reader, Table, Value};
 use tact_domain::{AppointmentKind, Branch, Channel, Outcome, Purpose, nearest_word, parse_clock_time};
 
+use super::encoding::Encoding;
+
 /// The most kinds of contact that a mapping may state.
 const MOST_CONTACTS: usize = 16;
 
@@ -18,8 +20,14 @@ pub struct Mapping {
     pub system: SmolStr,
     /// The zone whose clock the book's times show.
     pub time_zone: Tz,
+    /// In which encoding the book's letters are written.
+    pub encoding: Encoding,
     /// What parts the columns; one ASCII character.
     pub delimiter: u8,
+    /// What the book says of who its patients are.
+    pub person: PersonColumns,
+    /// Consents that the book says were given.
+    pub consents: Vec<ConsentColumn>,
     /// The column of the patient's id there.
     pub patient: String,
     /// The column of the appointment's id there.
@@ -53,6 +61,73 @@ pub struct Fates {
     pub missed: Vec<String>,
     /// The words for: nobody has said yet.
     pub open: Vec<String>,
+    /// The words for: the patient cancelled it.
+    pub cancelled_by_patient: Vec<String>,
+    /// The words for: the clinic cancelled it.
+    pub cancelled_by_clinic: Vec<String>,
+    /// When it was cancelled, if the book says so; if not, it is taken to have been when it was booked.
+    pub cancelled_at: Option<When>,
+}
+
+/// A column that holds a time or a day, and how it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct When {
+    /// The column.
+    pub column: String,
+    /// How it is written.
+    pub format: String,
+    /// The time of day, if the column holds days only.
+    pub time: Option<NaiveTime>,
+}
+
+/// The columns that say who a patient is. What they hold goes to the personal data and nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PersonColumns {
+    /// The parts of the name, in the order in which they are put together.
+    pub name: Vec<String>,
+    /// The telephone number.
+    pub phone: Option<String>,
+    /// The address for electronic mail.
+    pub email: Option<String>,
+    /// The date of birth, and how it is written.
+    pub birth_date: Option<(String, String)>,
+    /// The language to speak, a BCP 47 tag.
+    pub language: Option<String>,
+}
+
+impl PersonColumns {
+    /// Whether the book says anything of who its patients are.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A column that says whether a patient agreed to something, those that prove it, and what the mapping states of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsentColumn {
+    /// The column.
+    pub column: String,
+    /// The words for: agreed.
+    pub yes: Vec<String>,
+    /// The words for: did not agree.
+    pub no: Vec<String>,
+    /// What for.
+    pub purpose: Purpose,
+    /// On which channels.
+    pub channels: Vec<Channel>,
+    /// By which method it was given.
+    pub method: SmolStr,
+    /// The column of the document's number: without a document there is no consent.
+    pub document: String,
+    /// When it was given.
+    pub date: When,
+}
+
+impl Fates {
+    /// All its words.
+    pub(super) fn lists(&self) -> [&Vec<String>; 5] {
+        [&self.completed, &self.missed, &self.open, &self.cancelled_by_patient, &self.cancelled_by_clinic]
+    }
 }
 
 /// A column that says whether a contact was made, and what the mapping states of it.
@@ -76,8 +151,25 @@ pub struct ContactColumn {
     pub at: NaiveTime,
 }
 
-const ROOT: &[&str] =
-    &["system", "time_zone", "delimiter", "patient", "appointment", "booked", "visit", "branch", "outcome", "contact"];
+const ROOT: &[&str] = &[
+    "system",
+    "time_zone",
+    "encoding",
+    "delimiter",
+    "patient",
+    "person",
+    "appointment",
+    "booked",
+    "visit",
+    "branch",
+    "outcome",
+    "contact",
+    "consent",
+];
+const OUTCOME: &[&str] =
+    &["column", "completed", "missed", "open", "cancelled_by_patient", "cancelled_by_clinic", "cancelled_at"];
+const PERSON: &[&str] = &["name", "phone", "email", "birth_date", "language"];
+const CONSENT: &[&str] = &["column", "yes", "no", "purpose", "channels", "method", "document", "date"];
 const CONTACT: &[&str] = &["column", "yes", "no", "purpose", "channel", "outcome", "days_before", "at"];
 
 /// Reads a mapping.
@@ -105,7 +197,9 @@ impl<'t> Author<'_, 't> {
     fn mapping(&mut self, root: Table<'_, 't>) -> Option<Mapping> {
         let system = self.system(root);
         let time_zone = self.time_zone(root);
+        let encoding = root.get("encoding").map_or(Some(Encoding::Utf8), |value| self.reader.parsed(value, "encoding"));
         let delimiter = root.get("delimiter").map_or(Some(b','), |value| self.delimiter(value));
+        let person = root.get("person").map_or(Some(PersonColumns::default()), |value| self.person(value));
         let patient = self.section(root, "patient", &["column"]).and_then(|t| self.column(t));
         let appointment = self.section(root, "appointment", &["column", "kind"]);
         let kind = appointment.and_then(|t| {
@@ -132,7 +226,14 @@ impl<'t> Author<'_, 't> {
             Some(value) => self.contacts(value),
             None => Some(Vec::new()),
         };
+        let consents = match root.get("consent") {
+            Some(value) => self.consents(value),
+            None => Some(Vec::new()),
+        };
         Some(Mapping {
+            encoding: encoding?,
+            person: person?,
+            consents: consents?,
             system: system?,
             time_zone: time_zone?,
             delimiter: delimiter?,
@@ -256,14 +357,20 @@ impl<'t> Author<'_, 't> {
     }
 
     fn fates(&mut self, value: &Value<'t>) -> Option<Fates> {
-        let table = self.reader.table(value, "outcome", &["column", "completed", "missed", "open"])?;
+        let table = self.reader.table(value, "outcome", OUTCOME)?;
         let fates = Fates {
             column: self.column(table)?,
             completed: self.word_list(table, "completed")?,
             missed: self.word_list(table, "missed")?,
             open: self.word_list(table, "open")?,
+            cancelled_by_patient: self.word_list(table, "cancelled_by_patient")?,
+            cancelled_by_clinic: self.word_list(table, "cancelled_by_clinic")?,
+            cancelled_at: match table.get("cancelled_at") {
+                Some(value) => Some(self.when(value, "cancelled_at")?),
+                None => None,
+            },
         };
-        let lists = [&fates.completed, &fates.missed, &fates.open];
+        let lists = fates.lists();
         self.said_once(table.at, &lists);
         if fates.completed.is_empty() && fates.missed.is_empty() {
             self.reader.mistake(table.at, "`[outcome]` names no words; write `completed = [..]`, `missed = [..]` or both");
@@ -290,6 +397,78 @@ impl<'t> Author<'_, 't> {
             );
         }
         items.iter().map(|item| self.contact(item)).collect()
+    }
+
+    /// A column with its format, and the time of day if it holds days only.
+    fn when(&mut self, value: &Value<'t>, name: &str) -> Option<When> {
+        let table = self.reader.table(value, name, &["column", "format", "time"])?;
+        let time = match table.get("time") {
+            Some(value) => Some(self.clock_time(value, "time")?),
+            None => None,
+        };
+        Some(When { column: self.column(table)?, format: self.format(table, time.is_some())?, time })
+    }
+
+    fn column_of(&mut self, table: Table<'_, 't>, key: &str) -> Option<Option<String>> {
+        match table.get(key) {
+            Some(_) => Some(Some(self.text(table, key)?.to_owned())),
+            None => Some(None),
+        }
+    }
+
+    fn person(&mut self, value: &Value<'t>) -> Option<PersonColumns> {
+        let table = self.reader.table(value, "person", PERSON)?;
+        let birth_date = match table.get("birth_date") {
+            Some(value) => {
+                let table = self.reader.table(value, "birth_date", &["column", "format"])?;
+                Some((self.column(table)?, self.format(table, true)?))
+            }
+            None => None,
+        };
+        Some(PersonColumns {
+            name: self.word_list(table, "name")?,
+            phone: self.column_of(table, "phone")?,
+            email: self.column_of(table, "email")?,
+            birth_date,
+            language: self.column_of(table, "language")?,
+        })
+    }
+
+    fn consents(&mut self, value: &Value<'t>) -> Option<Vec<ConsentColumn>> {
+        let items = self.reader.list(value, "consent")?;
+        if items.len() > MOST_CONTACTS {
+            let message = format!("there are {} consents; at most {MOST_CONTACTS} can be stated", items.len());
+            self.reader.mistake(value.span().start, message);
+        }
+        items.iter().map(|item| self.consent(item)).collect()
+    }
+
+    fn consent(&mut self, value: &Value<'t>) -> Option<ConsentColumn> {
+        let table = self.reader.table(value, "consent", CONSENT)?;
+        let [purpose, channels, date] = ["purpose", "channels", "date"].map(|key| table.required(self.reader, key));
+        let consent = ConsentColumn {
+            column: self.column(table)?,
+            yes: self.word_list(table, "yes")?,
+            no: self.word_list(table, "no")?,
+            purpose: self.reader.parsed(purpose?, "purpose")?,
+            channels: self.reader.words(channels?, "channels")?,
+            method: self.text(table, "method")?.into(),
+            document: self.text(table, "document")?.to_owned(),
+            date: self.when(date?, "date")?,
+        };
+        self.said_once(table.at, &[&consent.yes, &consent.no]);
+        if consent.yes.is_empty() || consent.channels.is_empty() {
+            let message = "`yes` or `channels` is empty: write the words that say the patient agreed, and for which channels";
+            self.reader.mistake(table.at, message);
+        }
+        if tact_service::fields::word("method", &consent.method).is_err() {
+            let at = table.get("method").map_or(table.at, |value| value.span().start);
+            self.reader.mistake(
+                at,
+                format!("`method` is `{}`; write one word of a-z, 0-9, `_` and `-`, such as `paper`", consent.method),
+            );
+        }
+        Some(consent)
     }
 
     fn contact(&mut self, value: &Value<'t>) -> Option<ContactColumn> {

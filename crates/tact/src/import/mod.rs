@@ -8,6 +8,7 @@ mod account;
 mod book;
 pub mod command;
 pub(crate) mod csv_text;
+pub mod encoding;
 mod facts;
 pub mod fhir;
 pub mod mapping;

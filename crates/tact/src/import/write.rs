@@ -15,7 +15,7 @@ use tact_domain::patient::state::Standing;
 use tact_domain::{Actor, Branch, Purpose, Time, nearest_word, policy};
 use tact_event_log::{LogError, Position, Stored, StreamId};
 use tact_intake::{Became, Hand, Ids, Introduced, Stores, introduce};
-use tact_personal::{Details, ExternalId, NewPerson};
+use tact_personal::{ExternalId, NewPerson};
 use tact_service::transact::{Command, Failure, Patient};
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ pub async fn write(
     let clock = stores.transactor.clock().now();
     let ids = Ids { keys: stores.keys, system: &mapping.system };
     let mut run = Run { stores, book, mapping, dry_run, clock, ids, there: HashSet::new() };
-    let mut account = Account::new(dry_run, clock, book.read);
+    let mut account = Account::new(dry_run, clock, book.read, mapping);
     account.refusals = book.refused.clone();
     run.stores.control.refresh().await.context("the policies and the directory cannot be read")?;
     run.purposes()?;
@@ -141,12 +141,14 @@ impl Run<'_> {
         if known.is_empty() {
             known.extend(shipped.iter().flat_map(|policy| policy.purposes.keys()).map(Purpose::as_str));
         }
-        for contact in &self.mapping.contacts {
-            let purpose = contact.purpose.as_str();
+        let contacts = self.mapping.contacts.iter().map(|contact| ("contact", &contact.column, &contact.purpose));
+        let consents = self.mapping.consents.iter().map(|consent| ("consent", &consent.column, &consent.purpose));
+        for (what, column, purpose) in contacts.chain(consents) {
+            let purpose = purpose.as_str();
             if !known.contains(purpose) {
                 let near = nearest_word(purpose, known.iter().copied());
                 let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                bail!("the mapping's contact by column `{}`: no policy knows the purpose `{purpose}`{hint}", contact.column);
+                bail!("the mapping's {what} by column `{column}`: no policy knows the purpose `{purpose}`{hint}");
             }
         }
         Ok(())
@@ -237,8 +239,13 @@ impl Run<'_> {
     /// Whether everything that a plan would record now is known to be in the log.
     fn is_there(&self, plan: &Plan) -> bool {
         let registration = self.ids.registration(&self.book.patients[plan.index]);
-        let event = |fact: &Fact| facts::event_id(&self.ids, &self.book.rows[fact.row as usize], fact.what);
+        let event = |fact: &Fact| self.event_id(*fact);
         self.there.contains(&registration) && plan.facts.iter().all(|fact| self.there.contains(&event(fact)))
+    }
+
+    fn event_id(&self, fact: Fact) -> Uuid {
+        let row = &self.book.rows[fact.row as usize];
+        facts::event_id(&self.ids, row, &self.book.patients[row.patient as usize], fact.what)
     }
 
     fn plans(&self) -> Vec<Plan> {
@@ -289,7 +296,7 @@ impl Run<'_> {
 
     fn person(&self, plan: &Plan) -> NewPerson {
         let command = self.ids.keys.fingerprint(&[b"import", plan.patient.as_bytes()]);
-        NewPerson { patient: plan.patient, command, details: Details::default() }
+        NewPerson { patient: plan.patient, command, details: self.book.people[plan.index].0.clone() }
     }
 
     async fn patient<'p>(&self, plan: &'p Plan, linked: bool, erased: bool) -> anyhow::Result<Written<'p>> {
@@ -330,11 +337,11 @@ impl Run<'_> {
     }
 
     async fn fact(&self, fact: Fact, known: &Patient, hand: &mut Hand<'_>, unbooked: bool) -> anyhow::Result<Became> {
-        if unbooked {
+        if unbooked && !matches!(fact.what, What::Consent(_)) {
             return Ok(Became::Refused("its booking was refused".to_owned()));
         }
         let row = &self.book.rows[fact.row as usize];
-        let id = facts::event_id(&self.ids, row, fact.what);
+        let id = self.event_id(fact);
         if known.holds(id) {
             return Ok(Became::There);
         }
@@ -364,8 +371,8 @@ impl Run<'_> {
                     count.refused += 1;
                     let column = match fact.what {
                         What::Booked => Some(self.book.booked_column.clone()),
-                        What::Completed | What::Missed => self.book.outcome_column.clone(),
-                        What::Contact(_) => None,
+                        What::Completed | What::Missed | What::Cancelled => self.book.outcome_column.clone(),
+                        What::Contact(_) | What::Consent(_) => None,
                     };
                     row.refused.get_or_insert((column, reason));
                 }

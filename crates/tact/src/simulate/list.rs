@@ -109,7 +109,7 @@ pub(super) fn read(list: &Path, mapping: &Path) -> Result<(Clients, Mapping)> {
 }
 
 fn read_from(text: impl std::io::Read, mapping: &Mapping) -> Result<Clients> {
-    let (mut reader, header) = csv_text::rows(text, mapping.delimiter)?;
+    let (mut reader, header) = csv_text::rows(text, mapping.delimiter, crate::import::encoding::Encoding::Utf8)?;
     let of_row = csv_text::column(&header, mapping.row.column())?;
     let success = csv_text::column(&header, &mapping.success.column)?;
     let mut clients = Clients::default();
