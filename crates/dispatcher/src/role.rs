@@ -275,7 +275,7 @@ impl Dispatcher {
                 let recorded = known.state.contacts.iter().find(|c| c.id == contact);
                 let Some(recorded) = recorded else { return Ok(store.drop(dispatch.permit, "ended").await?) };
                 let said = Said { word: Word::Own(recorded.outcome), at: recorded.time };
-                return Ok(settle(&self.desk, dispatch.contact, said).await.map(drop)?);
+                return settle(&self.desk, dispatch.contact, said).await.map(drop);
             }
             Some(Fate::Started { .. } | Fate::Used { .. }) => return Ok(store.drop(dispatch.permit, "used_elsewhere").await?),
             Some(Fate::Ended(_)) | None => return Ok(store.drop(dispatch.permit, "ended").await?),
