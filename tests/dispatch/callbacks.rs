@@ -71,7 +71,7 @@ async fn in_whatever_order_they_come_the_same_outcome_stands_at_the_end() {
     let (network, gateway) = scene().await;
     let mut rng = SmallRng::seed_from_u64(20_260_302);
     for round in 0..12 {
-        let patient = patient(&network, &format!("+7 905 731-{:02}-60", 10 + round)).await;
+        let patient = patient(&network, &format!("+7 905 731-{round:02}-60")).await;
         let id = sent(&network, &gateway, patient, "appointment_reminder").await;
         let mut words = Vec::new();
         for _ in 0..rng.random_range(1..6) {
@@ -113,13 +113,16 @@ async fn whoever_asks_to_be_left_alone_is() {
     for _ in 0..2 {
         assert_eq!(gateway.sandbox.tell(id, Status::OptedOut, time(NOON)).await, Some(StatusCode::OK));
     }
-    // What rests on consent ends with it; nobody knows whose thumb it was, so for both.
+    // Nobody knows whose thumb it was: it is asked, once, and until then nobody on the number is written to.
     for patient in [one, other] {
         let known = network.app().transactor.patient_now(patient).await.unwrap();
-        assert_eq!(known.state.withdrawals.len(), 1, "{patient}");
-        assert_eq!(known.state.withdrawals[0].purpose.as_ref().unwrap().as_str(), "promotion");
-        assert_eq!(known.state.preferences.reach, None);
+        assert_eq!((known.state.withdrawals.len(), known.state.preferences.reach), (0, None), "{patient}");
     }
+    let open = network.get("/v1/numbers/stops?branch=north").await.ok();
+    assert_eq!(open["stops"].as_array().unwrap().len(), 1, "{open}");
+    let ask = json!({"purpose": "appointment_reminder", "channel": "sms", "branch": "north"});
+    let refused = network.post(&format!("/v1/patients/{other}/permits"), ask.clone()).await.ok();
+    assert_eq!(refused["reasons"][0]["code"], "number_busy", "{refused}");
     assert_eq!(outcome(&network, one).await, Some(Outcome::Declined));
     // It was care: then "don't call me" is the least that they can have meant.
     let third = patient(&network, "+7 905 731-94-70").await;

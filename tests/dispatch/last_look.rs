@@ -3,9 +3,15 @@
 
 use serde_json::json;
 use tact_dispatcher::store::Stage;
+use tact_domain::number::{NumberEvent, NumberStopAsked};
+use tact_domain::patient::events::Started;
+use tact_domain::{Actor, Channel};
+use tact_service::permit::{Begun, begin};
+use tact_service::transact::Command;
 use uuid::Uuid;
 
 use super::{Scene, patient, permit, story};
+use crate::network::{Network, any_id, id};
 
 /// What happens to the patient between the permit and its turn; why the message is dropped, and what the log tells.
 async fn dropped(scene: &Scene, patient: Uuid, permit: Uuid) -> (String, Vec<&'static str>) {
@@ -72,6 +78,92 @@ async fn what_is_not_right_any_more_does_not_go_out() {
     network.post(&path(begun, &format!("permits/{of_begun}/start")), json!({})).await.ok();
     assert_eq!(dropped(&scene, begun, of_begun).await, ("used_elsewhere".to_owned(), vec!["contact.started"]));
 
+    scene.network.stop().await;
+}
+
+/// Two who share a number, each owed a reminder.
+async fn household(network: &Network, number: &str) -> [Uuid; 2] {
+    [patient(network, number).await, patient(network, number).await]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_from_a_shared_number_holds_back_what_has_not_begun_and_lets_be_what_has() {
+    let scene = scene().await;
+    let network = &scene.network;
+    let number = "+7 905 731-94-60";
+    let [begun, _] = household(network, number).await;
+    let of_begun = permit(network, begun, "appointment_reminder", "sms").await;
+    let working = scene.dispatcher().await;
+    let open = scene.until(&working, of_begun, |dispatch| dispatch.said.is_some()).await;
+    working.stop().await;
+    let [waiting, other] = household(network, "+7 905 731-94-70").await;
+    let of_waiting = permit(network, waiting, "appointment_reminder", "sms").await;
+    for phone in [number, "+7 905 731-94-70"] {
+        let heard = network.post("/v1/numbers/stops", json!({"phone": phone, "channel": "sms"})).await.ok();
+        assert_eq!(heard["result"], "open", "{heard}");
+    }
+    let ask = json!({"purpose": "appointment_reminder", "channel": "sms", "branch": "north"});
+    let refused = network.post(&format!("/v1/patients/{other}/permits"), ask).await.ok();
+    assert_eq!(refused["reasons"][0]["code"], "number_busy", "{refused}");
+    let working = scene.dispatcher().await;
+    let dropped = scene.until(&working, of_waiting, |dispatch| dispatch.stage == Stage::Dropped).await;
+    working.stop().await;
+    assert_eq!(dropped.reason.as_deref(), Some("ended"));
+    let all: Vec<Uuid> = scene.gateway.sandbox.all().into_iter().map(|(contact, _)| contact).collect();
+    assert_eq!(all, [open.contact]);
+    assert_eq!(story(network, begun).await, ["contact.permitted", "contact.started"]);
+    scene.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_look_asks_the_number_too() {
+    let scene = scene().await;
+    let network = &scene.network;
+    let app = network.app();
+    let [waiting, other] = household(network, "+7 905 731-94-60").await;
+    let of_waiting = permit(network, waiting, "appointment_reminder", "sms").await;
+    // A stop that is recorded, by somebody who died before ending the permits.
+    let (stop, number) = (any_id(), app.personal.who_shares(other).await.unwrap().unwrap().number);
+    let asked = NumberEvent::StopAsked(NumberStopAsked { stop, channel: Channel::Sms, purpose: None });
+    let command =
+        Command { event: stop, fingerprint: None, time: None, actor: Actor::System("test".into()), branch: None, cause: None };
+    app.numbers.record(number, &command, &asked, |_| Ok(())).await.unwrap();
+    let expected = ("refused:number_busy".to_owned(), vec!["contact.permit_released"]);
+    assert_eq!(dropped(&scene, waiting, of_waiting).await, expected);
+    // And what overrides the wish to be left alone overrides this.
+    network.post(&format!("/v1/patients/{other}/requests"), json!({"channel": "sms"})).await.ok();
+    let of_other = permit(network, other, "callback", "sms").await;
+    let started = Started { permit: of_other, contact: any_id() };
+    let command = Command { event: any_id(), ..command };
+    let begun = begin(&app.transactor, &app.control, &app.numbers, other, &command, &started).await.unwrap();
+    assert!(matches!(begun, Begun::Now(_)), "{begun:?}");
+    scene.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn permits_that_one_contact_covers_do_not_stand_in_each_others_way() {
+    let scene = scene().await;
+    let network = &scene.network;
+    let app = network.app();
+    let people = household(network, "+7 905 731-94-60").await;
+    let first = permit(network, people[0], "appointment_reminder", "sms").await;
+    let ask = json!({"purpose": "appointment_reminder", "channel": "sms", "branch": "north", "with": first});
+    let answer = network.post(&format!("/v1/patients/{}/permits", people[1]), ask).await.ok();
+    assert_eq!(answer["decision"], "permitted", "{answer}");
+    let contact = any_id();
+    for (patient, permit) in [(people[0], first), (people[1], id(&answer["permit"]))] {
+        let command = Command {
+            event: any_id(),
+            fingerprint: None,
+            time: None,
+            actor: Actor::System("test".into()),
+            branch: None,
+            cause: None,
+        };
+        let started = Started { permit, contact };
+        let begun = begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started).await.unwrap();
+        assert!(matches!(begun, Begun::Now(_)), "{begun:?}");
+    }
     scene.network.stop().await;
 }
 

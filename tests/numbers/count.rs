@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tact_domain::number::{Answer, Number, NumberReserved, Party, Wanted, answer};
+use tact_domain::number::{Answer, Number, NumberReserved, Party, Wanted, With, answer};
 use tact_domain::patient::state::{Contact, Fate, Permit};
 use tact_domain::patient::{Ask, OnNumber, State};
 use tact_domain::policy::text::parse;
@@ -94,7 +94,7 @@ fn the_count_over_everybody_is_that_of_a_plain_recount() {
             .map(|(who, state)| Party { person: Uuid::from_u128(10 + who as u128), state, has_it: who < 3 })
             .collect();
         let rule = policy.rule(&purpose).unwrap();
-        let wanted = Wanted { ask: &ask, rule, person: Uuid::from_u128(10), day: None, with: None };
+        let wanted = Wanted { ask: &ask, rule, person: Uuid::from_u128(10), day: None, with: With::Nobody };
         let said = answer(&number, &parties, &wanted, &policy, now, &zone());
         let counted = |days: i64, only: Option<&str>| {
             let counts = all.iter().filter(|made| {

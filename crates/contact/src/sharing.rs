@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use tact_domain::number::{Answer, Number, Party, Wanted, answer, day_of};
+use tact_domain::number::{Answer, Number, Party, Wanted, With, answer, day_of};
 use tact_domain::patient::events::Override;
 use tact_domain::patient::{Ask, Decision, OnNumber, State, agenda, decide};
 use tact_domain::policy::Policy;
@@ -83,7 +83,7 @@ impl Sharing {
             let own = Party { person: patient, state, has_it: true };
             let others = others.iter().map(|(person, state)| Party { person: *person, state, has_it: true });
             let parties: Vec<Party<'_>> = std::iter::once(own).chain(others).collect();
-            let wanted = Wanted { ask, rule, person: patient, day: None, with: None };
+            let wanted = Wanted { ask, rule, person: patient, day: None, with: With::Nobody };
             answer(&Number::default(), &parties, &wanted, policy, now, &zone())
         };
         match number {

@@ -6,7 +6,6 @@ use tact_database::DbError;
 use tact_domain::patient::State;
 use tact_domain::{Branch, Channel, Purpose, Time};
 use tact_personal::Details;
-use tact_personal::phone::dialled;
 use tact_service::App;
 use uuid::Uuid;
 
@@ -47,7 +46,7 @@ pub(crate) async fn make(
     let of = |field: fn(&Details) -> &Option<String>| people.iter().find_map(|details| field(details).clone());
     let to = match wanted.channel {
         Channel::Email => of(|details| &details.email).filter(|address| is_address(address)),
-        _ => of(|details| &details.phone).and_then(|number| dialled(&number)),
+        _ => of(|details| &details.phone).and_then(|number| app.personal.dialled(&number)),
     };
     let Some(to) = to else { return Ok(Err("no_details".into())) };
     let directory = app.control.directory();

@@ -299,7 +299,7 @@ impl Dispatcher {
         points.reach(Point::Made, dispatch.permit).await;
         let started = Started { permit: dispatch.permit, contact: dispatch.contact };
         let command = command(app, &[b"started", dispatch.permit.as_bytes()], dispatch, None);
-        match begin(&app.transactor, &app.control, patient, &command, &started).await? {
+        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started).await? {
             Begun::Now(done) => {
                 points.reach(Point::Begun, dispatch.permit).await;
                 let dispatch = Dispatch { started_at: Some(done.recorded.envelope.time), ..dispatch.clone() };

@@ -4,11 +4,10 @@
 //! one contact twice.
 
 use tact_database::DbError;
-use tact_domain::patient::events::{ConsentWithdrawn, Corrected, Event, Made, PreferenceSet};
+use tact_domain::patient::events::{Corrected, Event, Made};
 use tact_domain::patient::state::{Fate, Standing};
 use tact_domain::patient::{State, Untrue};
-use tact_domain::policy::Basis;
-use tact_domain::{Actor, Direction, Outcome, Reach, Time};
+use tact_domain::{Actor, Direction, Outcome, Time};
 use tact_service::App;
 use tact_service::transact::{Command, Failure};
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use crate::message::between;
 use crate::points::Point;
 use crate::status::{Said, Status, Word};
 use crate::store::{Dispatch, Stage, say};
-use crate::whom::meant;
+use crate::whom::{Meant, ask_whose, meant};
 
 /// Why nothing was settled; it may be tried again.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +70,9 @@ pub async fn settle(desk: &Desk, contact: Uuid, said: Said) -> Result<Settled, U
         record(app, &dispatch, outcome, counts.at).await?;
         points.reach(Point::Recorded, dispatch.permit).await;
     }
-    if said.word == Word::Gateway(Status::OptedOut) {
+    // Told again, it has been obeyed: whoever has the number has been asked, and may have answered since.
+    let stop = Word::Gateway(Status::OptedOut);
+    if said.word == stop && dispatch.said.is_none_or(|known| known.word != stop) {
         obey(app, &dispatch, between(said.at, dispatch.started_at, app.clock.now())).await?;
     }
     say(&mut tx, contact, &counts, Some(outcome), Stage::Done).await?;
@@ -161,18 +162,13 @@ fn begun(state: &State, dispatch: &Dispatch) -> Option<Time> {
 /// The person asked not to be contacted. What rests on consent ends with the consent; of anything else, "don't call me" is the least that they
 /// can have meant (P4, P14).
 async fn obey(app: &App, dispatch: &Dispatch, at: Time) -> Result<(), Unsettled> {
-    let number = match dispatch.channel.uses_number() {
-        true => app.personal.person(dispatch.patient).await?.and_then(|person| person.details.phone),
-        false => None,
+    let asked = command(app, &[b"stop", dispatch.contact.as_bytes()], dispatch, Some(at));
+    let meant = match meant(app, dispatch).await? {
+        Meant::Several(number) => return Ok(ask_whose(app, dispatch, number, &asked).await?),
+        Meant::One(people) => people,
     };
-    let policies = app.control.policies();
-    let rule = policies.in_force(app.clock.now()).and_then(|published| published.policy.rule(&dispatch.purpose));
-    let event = if rule.is_some_and(|rule| rule.basis == Basis::Consent) {
-        Event::ConsentWithdrawn(ConsentWithdrawn { purpose: Some(dispatch.purpose.clone()), channels: None })
-    } else {
-        Event::PreferenceSet(PreferenceSet { reach: Some(Reach::PatientInitiated), quiet_hours: None, preferred_channel: None })
-    };
-    for patient in meant(&app.personal, number.as_deref(), &dispatch.purpose, dispatch.patient).await? {
+    let event = app.meant_by_stop(Some(&dispatch.purpose)).await?;
+    for patient in meant {
         let parts: [&[u8]; 3] = [b"opted out", dispatch.contact.as_bytes(), patient.as_bytes()];
         let command = command(app, &parts, dispatch, Some(at));
         match app.transactor.record(patient, &command, &event).await {

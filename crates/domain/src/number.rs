@@ -200,8 +200,26 @@ pub struct Wanted<'a> {
     pub person: Uuid,
     /// The day of its occasion.
     pub day: Option<NaiveDate>,
-    /// Another person's permit, if one contact is to be made for both.
-    pub with: Option<Uuid>,
+    /// With whom it is to be rung.
+    pub with: With,
+}
+
+/// With whom a number is to be rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum With {
+    /// For this person alone.
+    Nobody,
+    /// One contact is to be made for this person and for another, whose permit this is.
+    Permit(Uuid),
+    /// The permit was granted and left out of the person's state: it is asked whether it would be again. What was joined with it is one
+    /// contact with it, however far that has come.
+    Granted,
+}
+
+impl From<Option<Uuid>> for With {
+    fn from(permit: Option<Uuid>) -> Self {
+        permit.map_or(Self::Nobody, Self::Permit)
+    }
 }
 
 /// Whether a number may be rung at `now`. `parties` are all whom it concerns, the asking person included; `zone` is that of the asking person,
@@ -215,7 +233,11 @@ pub fn answer(number: &Number, parties: &[Party<'_>], wanted: &Wanted<'_>, polic
     if !number.stops.is_empty() && !rule.overrides(Override::PatientInitiatedOnly) {
         return Answer::Busy { next: None };
     }
-    let joins = wanted.with.and_then(|with| seen.joinable(with));
+    let joins = match wanted.with {
+        With::Nobody => None,
+        With::Permit(with) => seen.joinable(with),
+        With::Granted => Some(number.group(wanted.ask.permit)),
+    };
     let others: Vec<&Held> = seen.held.iter().filter(|h| h.person != wanted.person && Some(h.group) != joins).collect();
     // Each `Some` is a moment at which something has passed, as far as is known.
     let mut waits: Vec<Option<Time>> = others.iter().map(|held| held.frees_at).collect();

@@ -121,7 +121,7 @@ struct Known {
 
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and most are of patients")]
 enum Payload {
-    Patient(Event),
+    Patient(Box<Event>),
     Policy,
     Directory(DirectoryEvent),
 }
@@ -165,7 +165,7 @@ impl Transform {
         let known = match stored.stream {
             StreamId::Patient(_) => {
                 let Recorded { envelope, event } = Recorded::<Event>::read(bytes)?;
-                Known { envelope, event: Payload::Patient(event) }
+                Known { envelope, event: Payload::Patient(Box::new(event)) }
             }
             StreamId::Policy => Known { envelope: Recorded::<PolicyPublished>::read(bytes)?.envelope, event: Payload::Policy },
             StreamId::Directory => {

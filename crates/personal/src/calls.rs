@@ -27,6 +27,8 @@ pub struct Call {
     pub disposition: String,
     /// The other side's number, while it is not known whose it is.
     pub number: Option<String>,
+    /// Its fingerprint, for as long.
+    pub fingerprint: Option<Uuid>,
     /// `matched`, `review` or `closed`.
     pub state: String,
     /// Why a person is to look at it: `nobody` or `several`.
@@ -59,19 +61,19 @@ pub struct CallCount {
 }
 
 const BY_ID: &str =
-    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
+    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, fingerprint, state, reason, patient, contact
     FROM calls WHERE id = $1";
 const ADD: &str = "INSERT INTO calls
-    (id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (id) DO NOTHING";
-const RESOLVE: &str = "UPDATE calls SET state = $2, number = NULL, patient = $3, contact = $4 WHERE id = $1";
+    (id, command, record, branch, direction, begun_at, seconds, disposition, number, fingerprint, state, reason, patient, contact)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (id) DO NOTHING";
+const RESOLVE: &str = "UPDATE calls SET state = $2, number = NULL, fingerprint = NULL, patient = $3, contact = $4 WHERE id = $1";
 const LIST: &str =
-    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, state, reason, patient, contact
+    "SELECT id, command, record, branch, direction, begun_at, seconds, disposition, number, fingerprint, state, reason, patient, contact
     FROM calls WHERE branch = $1 AND state = 'review' AND id > $2 ORDER BY id LIMIT $3";
 const LINKED: &str = "SELECT id FROM calls WHERE contact = $1 LIMIT 1";
 const COUNTS: &str = "SELECT branch, direction, state, reason, COUNT(*) AS number FROM calls
     GROUP BY branch, direction, state, reason ORDER BY branch, direction, state, reason";
-const FORGET: &str = "UPDATE calls SET number = NULL WHERE number = $1";
+const FORGET: &str = "UPDATE calls SET number = NULL, fingerprint = NULL WHERE fingerprint = $1";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[BY_ID, ADD, RESOLVE, LIST, LINKED, COUNTS, FORGET];
@@ -91,7 +93,7 @@ impl Personal {
     /// Whatever keeps the database from it; nothing is kept then.
     pub async fn add_call(&self, call: &Call) -> Result<(), DbError> {
         let Call { id, command, record, branch, direction, begun_at, seconds, disposition, .. } = call;
-        let Call { number, state, reason, patient, contact, .. } = call;
+        let Call { number, fingerprint, state, reason, patient, contact, .. } = call;
         let begun_at = to_millis(*begun_at);
         run!(
             &self.db,
@@ -105,6 +107,7 @@ impl Personal {
             seconds,
             disposition,
             number,
+            fingerprint,
             state,
             reason,
             patient,
@@ -148,6 +151,6 @@ impl Personal {
 }
 
 /// The number of somebody who is erased is nobody's any more.
-pub(crate) async fn forget(tx: &mut Tx, number: &str) -> Result<(), DbError> {
+pub(crate) async fn forget(tx: &mut Tx, number: Uuid) -> Result<(), DbError> {
     run_in!(tx, FORGET, number).map(drop)
 }

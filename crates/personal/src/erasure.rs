@@ -102,7 +102,7 @@ const DONE: &str = "UPDATE erasures SET found = $2, erased_at = $3, repeated_at 
 const CLEANED: &str = "UPDATE erasures SET cleaned = TRUE WHERE event = $1";
 const NOT_CLEANED: &str = "SELECT COUNT(*) FROM erasures WHERE erased_at IS NOT NULL AND NOT cleaned";
 const ALL_CLEANED: &str = "UPDATE erasures SET cleaned = TRUE WHERE erased_at IS NOT NULL AND NOT cleaned";
-const ROW: &str = "SELECT patient, erased, name, phone, email, address, birth_date FROM people WHERE patient = $1";
+const ROW: &str = "SELECT patient, erased, number, name, phone, email, address, birth_date FROM people WHERE patient = $1";
 const COUNT_NOTES: &str = "SELECT COUNT(*) FROM notes WHERE patient = $1";
 const COUNT_LINKS: &str = "SELECT COUNT(*) FROM external_ids WHERE patient = $1";
 const ERASE: &str = "INSERT INTO people (patient, command, search, erased) VALUES ($1, 0, '', TRUE)
@@ -271,6 +271,7 @@ impl Personal {
 #[derive(sqlx::FromRow)]
 struct Held {
     erased: bool,
+    number: Option<Uuid>,
     #[sqlx(flatten)]
     person: Person,
 }
@@ -285,9 +286,8 @@ async fn erase(tx: &mut Tx, patient: Uuid) -> Result<(Found, bool), DbError> {
     run_in!(tx, ERASE_NOTES, patient)?;
     run_in!(tx, ERASE_LINKS, patient)?;
     run_in!(tx, ERASE_SOURCES, patient)?;
-    let number = held.as_ref().and_then(|held| crate::phone::dialled(held.person.details.phone.as_deref()?));
-    if let Some(number) = number {
-        crate::calls::forget(tx, &number).await?;
+    if let Some(number) = held.as_ref().and_then(|held| held.number) {
+        crate::calls::forget(tx, number).await?;
     }
     likeness::forget(tx, patient).await?;
     let open = held.filter(|held| !held.erased);

@@ -30,6 +30,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0004_sources.sql"),
         include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
         include_str!("../../../migrations/postgres/personal/0006_likeness.sql"),
+        include_str!("../../../migrations/postgres/personal/0007_call_numbers.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -38,6 +39,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0004_sources.sql"),
         include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
         include_str!("../../../migrations/sqlite/personal/0006_likeness.sql"),
+        include_str!("../../../migrations/sqlite/personal/0007_call_numbers.sql"),
     ],
     durable: true,
 };

@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use crate::Personal;
 
-/// The keyed hash of a number's form.
-type Fingerprint = dyn Fn(&[u8]) -> Uuid + Send + Sync;
+/// A keyed hash of a number's form.
+type Keyed = Arc<dyn Fn(&[u8]) -> Uuid + Send + Sync>;
 
 /// How numbers are read and what their fingerprints are: by a country, and by the network's secret.
 #[derive(Clone)]
 pub struct Numbering {
     region: Id,
-    fingerprint: Arc<Fingerprint>,
+    fingerprint: Keyed,
 }
 
 impl fmt::Debug for Numbering {
@@ -57,7 +57,16 @@ impl Numbering {
         let form = normal(self.region, number).unwrap_or_else(|| digits(number));
         (!form.is_empty()).then(|| (self.fingerprint)(form.as_bytes()))
     }
+
+    /// The number as it is dialled, by ITU-T E.164 and without an extension; `None` if it is no number.
+    pub fn dialled(&self, number: &str) -> Option<String> {
+        normal(self.region, number).filter(|form| DIALLED.contains(&(form.len() - 1)))
+    }
 }
+
+/// The digits of a number that is dialled: a country's code and a subscriber by ITU-T E.164, which has no more than 15; fewer than 8 ring nobody
+/// outside one exchange.
+const DIALLED: std::ops::RangeInclusive<usize> = 8..=15;
 
 fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
@@ -129,8 +138,25 @@ impl Personal {
         self.numbering.as_ref()
     }
 
-    pub(crate) fn fingerprint(&self, phone: Option<&str>) -> Option<Uuid> {
+    /// A number's fingerprint, in a store that writes them; `None` for what holds no digit.
+    pub fn fingerprint(&self, phone: Option<&str>) -> Option<Uuid> {
         self.numbering.as_ref()?.fingerprint(phone?)
+    }
+
+    /// A number as it is dialled; `None` if it is no number.
+    pub fn dialled(&self, number: &str) -> Option<String> {
+        self.numbering.as_ref()?.dialled(number)
+    }
+
+    /// Everybody who has this number, however it is written, by id.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn by_phone(&self, number: &str) -> Result<Vec<Uuid>, DbError> {
+        match self.fingerprint(Some(number)) {
+            Some(number) => self.by_number(number).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Everybody who has the number of a patient, the patient included; `None` if no number is known of them.
@@ -276,6 +302,19 @@ mod tests {
         }
         assert_ne!(numbering.fingerprint("+7 (495) 123-45-68"), one);
         assert_eq!(numbering.fingerprint("8 800 123-45-67"), numbering.fingerprint("+7 800 123 45 67"));
+    }
+
+    #[test]
+    fn a_number_is_dialled_with_its_country_and_without_its_extension() {
+        let numbering = numbering();
+        for spelling in ["+7 905 731-94-62", "8 (905) 731 94 62", "9057319462", "+79057319462", "8-905-731-94-62 доб. 12"] {
+            assert_eq!(numbering.dialled(spelling).as_deref(), Some("+79057319462"), "{spelling}");
+        }
+        assert_eq!(numbering.dialled("+49 30 901820").as_deref(), Some("+4930901820"));
+        assert_eq!(numbering.dialled("+86 138 0013 8000").as_deref(), Some("+8613800138000"));
+        for none in ["", "12", "ask Anna", "+7 905 731-94-62 905 731 94 62"] {
+            assert_eq!(numbering.dialled(none), None, "{none}");
+        }
     }
 
     #[test]

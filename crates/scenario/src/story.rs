@@ -187,7 +187,7 @@ impl Story {
         let others = others.iter().map(|(person, state)| Party { person: *person, state, has_it: true });
         let parties: Vec<Party<'_>> = std::iter::once(own).chain(others).collect();
         let day = permitted.basis.occasion.as_ref().map(|o| day_of(o.at, &self.zone(patient)));
-        let wanted = Wanted { ask, rule, person: patient, day, with };
+        let wanted = Wanted { ask, rule, person: patient, day, with: with.into() };
         Some((at, answer(number, &parties, &wanted, &self.policy, now, &self.zone(patient)), day))
     }
 

@@ -124,6 +124,11 @@ impl Sight {
         self.number.is_some()
     }
 
+    /// Whether nothing can be said, because a stream that concerns the number cannot be read.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
     /// What the number says. `state` is that of the patient for whom it was looked at.
     pub fn answer(&self, state: &State, wanted: &Wanted<'_>, policy: &Policy, now: Time, zone: &Zone) -> Answer {
         let Some((_, known)) = &self.number else { return Answer::Free { joins: None } };

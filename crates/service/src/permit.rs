@@ -2,10 +2,9 @@
 //!
 //! It must never grant anything by policies that may be out of date, by a clock that is behind, or on a telephone number that was not asked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tact_domain::number::{Answer, Wanted, day_of};
+use tact_domain::number::{Answer, Wanted, With, day_of};
 use tact_domain::patient::admit::{admit, admit_ask, admit_reason};
 use tact_domain::patient::events::{Event, Override, Started};
 use tact_domain::patient::{Ask, Decision, OnNumber, State, Untrue, decide};
@@ -81,6 +80,12 @@ pub async fn ask(
     Err(Failure::Busy)
 }
 
+/// Leaves the loop to do something first.
+fn first<T>(wants: &Mutex<Option<Wants>>, what: Wants) -> Result<T, Failure> {
+    *wants.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    Err(Failure::Busy)
+}
+
 struct Asking<'a> {
     control: &'a Control,
     ask: &'a Ask,
@@ -90,17 +95,11 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Leaves the loop to do something first.
-    fn first<T>(&self, wants: Wants) -> Result<T, Failure> {
-        *self.wants.lock().unwrap_or_else(PoisonError::into_inner) = Some(wants);
-        Err(Failure::Busy)
-    }
-
     fn decided(&self, state: &State, moment: Moment) -> Result<Event, Failure> {
         let Self { control, ask, with, .. } = *self;
         admit_ask(state)?;
         moment.fit_for_permits()?;
-        let Some(policies) = control.decidable_at(moment.clock) else { return self.first(Wants::Policies) };
+        let Some(policies) = control.decidable_at(moment.clock) else { return first(self.wants, Wants::Policies) };
         let policy = &in_force(&policies, moment.now)?.policy;
         admit_reason(policy, ask)?;
         let zone = || control.zone(state);
@@ -109,18 +108,18 @@ impl Asking<'_> {
             return Ok(event(alone));
         }
         let Some(sight) = self.sight.filter(|sight| sight.is_of(moment.patient, moment.position)) else {
-            return self.first(Wants::Look(moment.patient, moment.position));
+            return first(self.wants, Wants::Look(moment.patient, moment.position));
         };
         if !sight.is_any() {
             return Ok(event(alone));
         }
-        let number = match said(sight, state, policy, ask, with, &alone, moment.now, &zone) {
+        let number = match said(sight, state, policy, ask, with.into(), &alone, moment.now, &zone) {
             (Answer::Busy { next }, _) => OnNumber::Busy { next },
             (Answer::Free { joins }, day) => match sight.reservation(ask.permit, moment.now) {
                 Some(reserved) if reserved.joins == joins => OnNumber::Reserved(reserved.reservation),
                 _ => {
                     let Ask { permit, purpose, channel, .. } = ask.clone();
-                    return self.first(Wants::Reserve(Reserve { permit, purpose, channel, day, joins }));
+                    return first(self.wants, Wants::Reserve(Reserve { permit, purpose, channel, day, joins }));
                 }
             },
         };
@@ -148,7 +147,7 @@ fn said(
     state: &State,
     policy: &Policy,
     ask: &Ask,
-    with: Option<Uuid>,
+    with: With,
     alone: &Decision,
     now: Time,
     zone: &impl Fn() -> Zone,
@@ -168,7 +167,7 @@ pub fn would_be(sight: &Sight, state: &State, policy: &Policy, ask: &Ask, now: T
     if !asks_number(policy, ask, &alone) {
         return alone;
     }
-    match said(sight, state, policy, ask, None, &alone, now, &zone) {
+    match said(sight, state, policy, ask, With::Nobody, &alone, now, &zone) {
         (Answer::Busy { next }, _) => {
             decide(state, policy, &Ask { number: OnNumber::Busy { next }, ..ask.clone() }, now, &zone())
         }
@@ -188,26 +187,38 @@ pub enum Begun {
 }
 
 /// Begins a contact under a permit, after a last look at whether it would be granted still: the permit must be live, and a decision made at
-/// this moment, by the policy in force and by everything that was recorded, must come out the same.
+/// this moment, by the policy in force and by everything that was recorded, must come out the same, the number's word included: a stop that
+/// came from it and is open, or others who have used up what it may be rung, take the right away.
 ///
 /// # Errors
 /// [`Failure`]: it is not known yet whether it may begin. Nothing was recorded, unless it is in doubt.
 pub async fn begin(
     transactor: &Transactor,
     control: &Control,
+    numbers: &Numbers,
     patient: Uuid,
     command: &Command,
     started: &Started,
 ) -> Result<Begun, Failure> {
-    for _ in 0..READINGS {
+    let (mut readings, mut sight): (usize, Option<Sight>) = (0, None);
+    for _ in 0..LOOKS {
         control.ready_to_decide().await?;
-        let outdated = AtomicBool::new(false);
-        let codes = Mutex::new(Vec::new());
-        let done = transactor
-            .transact(patient, command, |state, moment| last_look(control, state, moment, started, &outdated, &codes))
-            .await;
-        if outdated.into_inner() {
-            continue;
+        let (wants, codes) = (Mutex::new(None), Mutex::new(Vec::new()));
+        let last = LastLook { control, started, sight: sight.as_ref(), wants: &wants, codes: &codes };
+        let done = transactor.transact(patient, command, |state, moment| last.look(state, moment)).await;
+        match wants.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(Wants::Look(patient, position)) => {
+                sight = Some(numbers.look(transactor, patient, position).await?);
+                continue;
+            }
+            Some(Wants::Policies | Wants::Reserve(_)) => {
+                readings += 1;
+                if readings == READINGS {
+                    return Err(Failure::NoPolicy("the log answers too slowly to know the policies in force".to_owned()));
+                }
+                continue;
+            }
+            None => {}
         }
         return match done {
             Ok(done) if done.repeated => Ok(Begun::Before(done)),
@@ -216,44 +227,61 @@ pub async fn begin(
             Err(failure) => Err(failure),
         };
     }
-    Err(Failure::NoPolicy("the log answers too slowly to know the policies in force".to_owned()))
+    Err(Failure::Busy)
 }
 
-fn last_look(
-    control: &Control,
-    state: &State,
-    moment: Moment,
-    started: &Started,
-    outdated: &AtomicBool,
-    codes: &Mutex<Vec<Code>>,
-) -> Result<Event, Failure> {
-    let event = Event::Started(started.clone());
-    admit(state, &event, moment.now, moment.now)?;
-    moment.fit_for_permits()?;
-    let Some(policies) = control.decidable_at(moment.clock) else {
-        outdated.store(true, Ordering::Relaxed);
-        return Err(Failure::NoPolicy("the policies were read too long ago".to_owned()));
-    };
-    let policy = &in_force(&policies, moment.now)?.policy;
-    let Some(permit) = state.permit(started.permit) else { return Ok(event) };
-    let ask = Ask {
-        permit: permit.id,
-        purpose: permit.purpose.clone(),
-        channel: permit.channel,
-        branch: permit.branch.clone(),
-        about: permit.occasion.as_ref().map(|used| used.about),
-        reason: None,
-        number: OnNumber::default(),
-    };
-    // As if it had not been granted: else it would stand in its own way.
-    let mut without = state.clone();
-    without.permits.retain(|other| other.id != started.permit);
-    match decide(&without, policy, &ask, moment.now, &control.zone(state)) {
-        Decision::Permitted(_) => Ok(event),
-        Decision::Refused(refused) => {
-            *codes.lock().unwrap_or_else(PoisonError::into_inner) = refused.reasons.iter().map(|reason| reason.code).collect();
-            let problem = "it would not be granted any more".to_owned();
-            Err(Untrue::Field { field: "permit", problem }.into())
+struct LastLook<'a> {
+    control: &'a Control,
+    started: &'a Started,
+    sight: Option<&'a Sight>,
+    wants: &'a Mutex<Option<Wants>>,
+    codes: &'a Mutex<Vec<Code>>,
+}
+
+impl LastLook<'_> {
+    fn look(&self, state: &State, moment: Moment) -> Result<Event, Failure> {
+        let Self { control, started, .. } = *self;
+        let event = Event::Started(started.clone());
+        admit(state, &event, moment.now, moment.now)?;
+        moment.fit_for_permits()?;
+        let Some(policies) = control.decidable_at(moment.clock) else { return first(self.wants, Wants::Policies) };
+        let policy = &in_force(&policies, moment.now)?.policy;
+        let Some(permit) = state.permit(started.permit) else { return Ok(event) };
+        let ask = Ask {
+            permit: permit.id,
+            purpose: permit.purpose.clone(),
+            channel: permit.channel,
+            branch: permit.branch.clone(),
+            about: permit.occasion.as_ref().map(|used| used.about),
+            reason: None,
+            number: OnNumber::default(),
+        };
+        // As if it had not been granted: else it would stand in its own way.
+        let mut without = state.clone();
+        without.permits.retain(|other| other.id != started.permit);
+        let zone = || control.zone(state);
+        let alone = decide(&without, policy, &ask, moment.now, &zone());
+        if let Decision::Refused(refused) = &alone {
+            return self.gone(refused.reasons.iter().map(|reason| reason.code).collect());
         }
+        if !asks_number(policy, &ask, &alone) {
+            return Ok(event);
+        }
+        let Some(sight) = self.sight.filter(|sight| sight.is_of(moment.patient, moment.position)) else {
+            return first(self.wants, Wants::Look(moment.patient, moment.position));
+        };
+        if sight.is_blind() {
+            return Err(Failure::NoPolicy("a stream that concerns the number cannot be read".to_owned()));
+        }
+        match said(sight, &without, policy, &ask, With::Granted, &alone, moment.now, &zone).0 {
+            Answer::Busy { .. } => self.gone(vec![Code::NumberBusy]),
+            Answer::Free { .. } => Ok(event),
+        }
+    }
+
+    fn gone(&self, codes: Vec<Code>) -> Result<Event, Failure> {
+        *self.codes.lock().unwrap_or_else(PoisonError::into_inner) = codes;
+        let problem = "it would not be granted any more".to_owned();
+        Err(Untrue::Field { field: "permit", problem }.into())
     }
 }

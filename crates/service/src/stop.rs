@@ -14,9 +14,8 @@ use tact_domain::{Reach, Time};
 use tact_event_log::Position;
 use uuid::Uuid;
 
-use crate::app::{App, database};
+use crate::app::App;
 use crate::control::in_force;
-use crate::problem::Problem;
 use crate::transact::{Command, Failure};
 
 /// How many patients in a row are followed from one who was merged to the next.
@@ -27,10 +26,10 @@ impl App {
     /// cannot be read is among them: the stop may be theirs.
     ///
     /// # Errors
-    /// A problem if the personal data or the log cannot be read.
-    pub async fn people_with(&self, number: Uuid) -> Result<BTreeMap<Uuid, Option<tact_domain::Branch>>, Problem> {
+    /// [`Failure`] if the personal data or the log cannot be read.
+    pub async fn people_with(&self, number: Uuid) -> Result<BTreeMap<Uuid, Option<tact_domain::Branch>>, Failure> {
         let mut people = BTreeMap::new();
-        for holder in self.personal.by_number(number).await.map_err(database)? {
+        for holder in self.personal.by_number(number).await? {
             let mut id = holder;
             for _ in 0..MERGES {
                 let known = self.transactor.patient_now(id).await?;
@@ -55,8 +54,8 @@ impl App {
     /// they call (P4, P14). Whoever says "stop" to one thing is not asked whether they meant the rest.
     ///
     /// # Errors
-    /// A problem if the policies cannot be read.
-    pub async fn meant_by_stop(&self, purpose: Option<&Purpose>) -> Result<Event, Problem> {
+    /// [`Failure`] if the policies cannot be read.
+    pub async fn meant_by_stop(&self, purpose: Option<&Purpose>) -> Result<Event, Failure> {
         let policies = self.control.ready_to_decide().await?;
         let policy = &in_force(&policies, self.clock.now())?.policy;
         let consented = purpose.filter(|p| policy.rule(p).is_some_and(|rule| rule.basis == Basis::Consent));
@@ -74,11 +73,11 @@ impl App {
     /// are being granted at this moment. Done again, it goes on where it was broken off.
     ///
     /// # Errors
-    /// A problem if it is not certain that the number is quiet now; asking again makes it so.
-    pub async fn ask_whose(&self, number: Uuid, command: &Command, asked: NumberStopAsked) -> Result<(Position, bool), Problem> {
+    /// [`Failure`] if it is not certain that the number is quiet now; asking again makes it so.
+    pub async fn ask_whose(&self, number: Uuid, command: &Command, asked: NumberStopAsked) -> Result<(Position, bool), Failure> {
         let stop = asked.stop;
         // Noted first: what is asked must be found by those who can answer.
-        self.personal.note_stop(stop, number, self.clock.now()).await.map_err(database)?;
+        self.personal.note_stop(stop, number, self.clock.now()).await?;
         let recorded = self.numbers.record(number, command, &NumberEvent::StopAsked(asked), |_| Ok(())).await?;
         let policies = self.control.ready_to_decide().await?;
         let policy = &in_force(&policies, self.clock.now())?.policy;
@@ -96,14 +95,14 @@ impl App {
             match done {
                 Ok(_) | Err(Failure::Untrue(_)) => {}
                 Err(Failure::SetAside { .. }) => tracing::warn!("a stop could not end the permits of a patient who is set aside"),
-                Err(failure) => return Err(failure.into()),
+                Err(failure) => return Err(failure),
             }
         }
         Ok(recorded)
     }
 
     /// The permits on a number that live or may be coming, but for what overrides a patient's wish.
-    async fn endangered(&self, number: Uuid, policy: &Policy) -> Result<BTreeSet<(Uuid, Uuid)>, Problem> {
+    async fn endangered(&self, number: Uuid, policy: &Policy) -> Result<BTreeSet<(Uuid, Uuid)>, Failure> {
         let lifted = |purpose: &Purpose| policy.rule(purpose).is_some_and(|r| r.overrides(Override::PatientInitiatedOnly));
         let known = self.numbers.number(number).await?;
         let now = self.clock.now();

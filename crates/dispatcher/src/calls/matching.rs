@@ -7,7 +7,6 @@ use tact_domain::patient::State;
 use tact_domain::patient::events::{Event, Made};
 use tact_domain::patient::state::{Fate, Permit, Standing};
 use tact_domain::{Actor, Branch, Channel, Direction, Outcome, Purpose, Time, UnknownWord, nearest_word};
-use tact_personal::phone::patients_by_phone;
 use tact_service::App;
 use tact_service::transact::{Command, Failure};
 use uuid::Uuid;
@@ -112,7 +111,7 @@ pub(crate) enum Matched {
 pub(crate) async fn take(app: &App, call: &Known<'_>) -> Result<Matched, Unsettled> {
     let candidates = match call.patient {
         Some(patient) => vec![patient],
-        None => patients_by_phone(&app.personal, call.number).await?,
+        None => app.personal.by_phone(call.number).await?,
     };
     // Several ids may be one person by now.
     let mut people: Vec<(Uuid, State)> = Vec::new();

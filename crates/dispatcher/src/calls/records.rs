@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::{Branch, Direction, Purpose, to_millis};
 use tact_personal::calls::Call;
-use tact_personal::phone::dialled;
 use tact_service::app::database;
 use tact_service::{Answer, App, Permission, Problem, Write, fields};
 use utoipa::ToSchema;
@@ -141,7 +140,7 @@ async fn check(app: &App, write: &Write<Records>, at: usize, call: &Record) -> R
     write.caller.at(&call.branch)?;
     app.branch("branch", &call.branch).await?;
     fields::line("record", &call.record)?;
-    if dialled(&call.number).is_none() {
+    if app.personal.dialled(&call.number).is_none() {
         return field(
             "number",
             "it is no telephone number; write it with the country's code, such as +7 and ten digits".to_owned(),
@@ -186,6 +185,7 @@ async fn one(app: &App, write: &Write<Records>, at: usize, call: &Record) -> Res
         Matched::Nobody => ("review", Some("nobody"), None),
         Matched::Several => ("review", Some("several"), None),
     };
+    let waits = matched.is_none().then_some(call.number.as_str());
     let kept = Call {
         id,
         command: fingerprint.cast_signed(),
@@ -195,7 +195,8 @@ async fn one(app: &App, write: &Write<Records>, at: usize, call: &Record) -> Res
         begun_at: known.begun_at,
         seconds: i64::from(call.seconds),
         disposition: call.disposition.as_str().to_owned(),
-        number: matched.is_none().then(|| dialled(&call.number)).flatten(),
+        number: waits.and_then(|number| app.personal.dialled(number)),
+        fingerprint: app.personal.fingerprint(waits),
         state: state.to_owned(),
         reason: reason.map(str::to_owned),
         patient: matched.map(|(patient, _)| patient),
