@@ -72,8 +72,16 @@ fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
 }
 
+/// The number up to a word in Cyrillic behind it, such as `доб.` or `вн.` before an extension: the library knows such words in Latin only.
+fn without_extension(number: &str) -> &str {
+    let digit = number.find(|c: char| c.is_ascii_digit()).unwrap_or(number.len());
+    let word = number[digit..].find(|c| ('а'..='я').contains(&c) || ('А'..='Я').contains(&c));
+    word.map_or(number, |word| &number[..digit + word])
+}
+
 /// The number by ITU-T E.164, such as `+74951234567`, without an extension. `None` for what cannot be read as a number.
 fn normal(region: Id, number: &str) -> Option<String> {
+    let number = without_extension(number);
     let read = phonenumber::parse(Some(region), number).ok()?;
     let form = read.format().mode(Mode::E164).to_string();
     if read.is_valid() {

@@ -8,6 +8,7 @@ pub mod erasure_paper;
 pub mod evidence_cli;
 pub mod exit;
 pub mod feed_cli;
+mod first_start;
 pub mod history_cli;
 pub mod import;
 pub mod keys_cli;

@@ -13,8 +13,6 @@ use smol_str::SmolStr;
 use tact_database::Target;
 use tact_dispatcher::Desk;
 use tact_dispatcher::role::Dispatcher;
-use tact_domain::control::{POLICY_NOTICE, PolicyPublished};
-use tact_domain::{Actor, policy};
 use tact_event_log::{EventLog, FeedStream, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
 use tact_feed::role::Feeder;
 use tact_feed::stream::Live;
@@ -26,18 +24,17 @@ use tact_notary::publish::Publisher;
 use tact_notary::role::Notary;
 use tact_patient::reactor::Reactor;
 use tact_personal::Personal;
-use tact_personal::access::Token;
 use tact_personal::number::Numbering;
 use tact_projector::Projector;
 use tact_read_models::ReadDb;
-use tact_service::access::{Access, Role as Access_, new_token, token_hash};
+use tact_service::access::Access;
 use tact_service::app::serve;
 use tact_service::clock::Clock;
 use tact_service::control::Control;
 use tact_service::document::finished;
 use tact_service::ids::{IdKey, fresh, random};
 use tact_service::number::Numbers;
-use tact_service::transact::{Command, Failure, Transactor};
+use tact_service::transact::Transactor;
 use tact_service::{App, Problem};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,6 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 
 use crate::exit::Usage;
+use crate::first_start::{make_first_token, publish_default};
 use crate::listener::{self, Limits};
 use crate::settings::{Settings, Storage, read_secret};
 
@@ -567,50 +565,6 @@ async fn keep_control_fresh(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             }
             Err(_) => {}
         }
-    }
-}
-
-/// Makes the administrator's token of a network that has none.
-async fn make_first_token(app: &App) -> Result<Option<String>> {
-    let token = new_token();
-    let now = app.clock.now();
-    let entry = Token {
-        id: fresh(now),
-        actor: fresh(now),
-        label: "first administrator".to_owned(),
-        roles: vec![Access_::NetworkManager.as_str().to_owned(), Access_::Administrator.as_str().to_owned()],
-        branches: None,
-        created_at: now,
-        expires_at: None,
-        revoked_at: None,
-    };
-    let made = app.personal.add_first_token(&entry, &token_hash(&token)).await.context("the first token cannot be stored")?;
-    Ok(made.then_some(token))
-}
-
-/// Publishes the policy that ships with Tact if the network has none yet.
-async fn publish_default(app: &App) -> Result<()> {
-    if !app.control.policies().all().is_empty() {
-        return Ok(());
-    }
-    let policy = PolicyPublished {
-        version: "default".into(),
-        text: policy::DEFAULT.to_owned(),
-        sha256: hex::encode(tact_domain::envelope::hash(policy::DEFAULT.as_bytes())),
-        effective_from: app.clock.now() + POLICY_NOTICE + chrono::Duration::seconds(1),
-    };
-    let command = Command {
-        event: app.keys.derive(&[b"default policy"]),
-        fingerprint: None,
-        time: None,
-        actor: Actor::System("tact".into()),
-        branch: None,
-        cause: None,
-    };
-    match app.control.publish(&command, policy).await {
-        Ok(_) => Ok(()),
-        Err(Failure::Untrue(untrue)) => bail!("the default policy cannot be published: {untrue}"),
-        Err(failure) => Err(failure).context("the default policy cannot be published"),
     }
 }
 
