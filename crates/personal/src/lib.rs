@@ -15,7 +15,6 @@ pub mod calls;
 pub mod erasure;
 pub mod likeness;
 pub mod number;
-pub mod phone;
 mod sources;
 
 pub use sources::Source;
