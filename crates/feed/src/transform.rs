@@ -119,7 +119,6 @@ struct Known {
     event: Payload,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most are of patients")]
 enum Payload {
     Patient(Box<Event>),
     Policy,
