@@ -78,7 +78,8 @@ async fn every_recorded_event_is_as_its_schema_says_and_a_spoiled_one_is_not() {
     assert_eq!(said.pop().unwrap(), recorded.len().to_string());
     assert!(said.is_empty(), "{said:#?}");
     // Each of them spoiled in each of these ways: all are found.
-    let ways: [(&str, fn(&mut Value)); 5] = [
+    type Spoil = fn(&mut Value);
+    let ways: [(&str, Spoil); 5] = [
         ("with one more field", |event| event["data"]["surname"] = json!("x")),
         ("without its time", |event| drop(event.as_object_mut().unwrap().remove("time"))),
         ("of another version", |event| event["typeversion"] = json!(99)),
