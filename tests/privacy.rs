@@ -267,6 +267,7 @@ impl Life {
         self.post(merge, &[], json!({"from": self.merged})).await;
         self.until_merged(true).await;
         self.post("/v1/patients/{patient}/separation", &[], json!({"from": self.merged})).await;
+        self.post("/v1/duplicates/dismissals", &[], json!({"patients": [self.patient, self.merged]})).await;
         self.until_merged(false).await;
         self.post(merge, &[], json!({"from": self.merged})).await;
         self.until_merged(true).await;
