@@ -263,11 +263,11 @@ impl Life {
     }
 
     async fn is_merged(&self) {
+        self.post("/v1/duplicates/dismissals", &[], json!({"patients": [self.patient, self.merged]})).await;
         let merge = "/v1/patients/{patient}/merge";
         self.post(merge, &[], json!({"from": self.merged})).await;
         self.until_merged(true).await;
         self.post("/v1/patients/{patient}/separation", &[], json!({"from": self.merged})).await;
-        self.post("/v1/duplicates/dismissals", &[], json!({"patients": [self.patient, self.merged]})).await;
         self.until_merged(false).await;
         self.post(merge, &[], json!({"from": self.merged})).await;
         self.until_merged(true).await;
