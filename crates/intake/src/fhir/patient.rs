@@ -10,7 +10,7 @@ use tact_domain::patient::state::Standing as Stands;
 use tact_domain::{Branch, Channel, Time};
 use tact_event_log::Position;
 use tact_fhir::{Person, Ref, Resource, Said};
-use tact_personal::{Details, ExternalId, Link, NewPerson, Source};
+use tact_personal::{Details, ExternalId, Link, NewPerson, Personal, Source};
 use tact_service::transact::Patient;
 use uuid::Uuid;
 
@@ -279,7 +279,7 @@ impl<'r> One<'r> {
         let mut new = details(person);
         if self.plan.linked {
             let old = stores.personal.person(self.plan.patient).await?.map(|person| person.details).unwrap_or_default();
-            let channels = changed_channels(&old, &new);
+            let channels = changed_channels(stores.personal, &old, &new);
             keep_changed(&old, &mut new);
             let home = run.named_branch(&person.site).filter(|branch| run.unusable(branch).is_none());
             let (language, home_branch) = self
@@ -546,10 +546,11 @@ impl Run<'_> {
     }
 }
 
-/// The channels whose contact details are new.
-fn changed_channels(old: &Details, new: &Details) -> Vec<Channel> {
+/// The channels whose contact details are new. The same number in another spelling is not: it would make a channel reachable on which it was wrong.
+fn changed_channels(personal: &Personal, old: &Details, new: &Details) -> Vec<Channel> {
     let mut channels = Vec::new();
-    if new.phone.is_some() && new.phone != old.phone {
+    let number = |details: &Details| personal.fingerprint(details.phone.as_deref());
+    if new.phone.is_some() && new.phone != old.phone && (number(new).is_none() || number(new) != number(old)) {
         channels.extend([Channel::Phone, Channel::AutoCall, Channel::Sms, Channel::Messenger]);
     }
     if new.email.is_some() && new.email != old.email {
