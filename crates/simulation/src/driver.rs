@@ -2,6 +2,8 @@
 //!
 //! It must never look into the log: like everyone else it knows only what it was answered, and guesses the rest.
 
+mod company;
+
 use std::collections::BTreeMap;
 
 use chrono::Duration;
@@ -266,13 +268,6 @@ impl Driver {
                 self.issue(patient, What::Ask(ask, with), None)
             })
             .collect()
-    }
-
-    /// Somebody else's permit for the same, as it may be known to whoever wants to make one call for both.
-    fn together(&mut self, patient: Uuid, purpose: &Purpose) -> Option<Uuid> {
-        let other = *self.patients.choose(&mut self.rng).filter(|other| **other != patient)?;
-        let last = self.known.get(&other)?.permits.last().filter(|permit| permit.purpose == *purpose)?.permit;
-        self.chance(0.7).then_some(last)
     }
 
     fn about(&mut self, patient: Uuid, purpose: &Purpose) -> Option<Uuid> {
@@ -568,6 +563,7 @@ impl Driver {
     /// What somebody does with a permit that they were just given.
     pub(crate) fn granted(&mut self, patient: Uuid, permitted: &Permitted, now: Time) {
         self.known(patient).permits.push(permitted.clone());
+        self.joins(patient, permitted, now);
         let soon = Duration::seconds(self.rng.random_range(0..2_400));
         match self.rng.random_range(0..10) {
             0..=4 => {
