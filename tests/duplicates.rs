@@ -7,6 +7,7 @@ use tact_personal::{Details, NewPerson, Personal, Put};
 use uuid::Uuid;
 
 use crate::network::{Network, id, time};
+use crate::numbers::numbering;
 use crate::projector::{Engine, WAIT};
 
 fn details(name: &str, phone: &str, born: &str) -> Details {
@@ -42,7 +43,7 @@ fn family() -> Vec<NewPerson> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_follow_the_details_and_go_with_the_person() {
     for engine in Engine::both().await {
-        let store = Personal::open(&engine.target, WAIT).await.unwrap();
+        let store = Personal::open(&engine.target, WAIT).await.unwrap().numbered(numbering("RU"));
         let mut people = family();
         let last = people.pop().unwrap();
         store.register_new(&people, Vec::new()).await.unwrap();
@@ -63,7 +64,7 @@ async fn keys_follow_the_details_and_go_with_the_person() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_from_before_there_were_keys_get_them_and_a_run_that_broke_off_goes_on() {
     for engine in Engine::both().await {
-        let store = Personal::open(&engine.target, WAIT).await.unwrap();
+        let store = Personal::open(&engine.target, WAIT).await.unwrap().numbered(numbering("RU"));
         let all: Vec<NewPerson> = (0..2500)
             .map(|n| person(n + 1, details(&format!("Кузнецова Анна {n}"), "", "1984-05-17")))
             .chain([
@@ -97,7 +98,7 @@ async fn people_from_before_there_were_keys_get_them_and_a_run_that_broke_off_go
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crowd_shares_finds_nobody() {
     for engine in Engine::both().await {
-        let store = Personal::open(&engine.target, WAIT).await.unwrap();
+        let store = Personal::open(&engine.target, WAIT).await.unwrap().numbered(numbering("RU"));
         // A clinic that writes its own number and the first of January wherever it knows no better.
         let crowd =
             (0..3000).map(|n| person(n + 1, details(&format!("Кузнецова {}", name(n)), "+7 495 000 00 00", "1900-01-01")));
@@ -130,7 +131,7 @@ fn name(n: u128) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_said_of_two_stays_until_one_is_erased() {
     for engine in Engine::both().await {
-        let store = Personal::open(&engine.target, WAIT).await.unwrap();
+        let store = Personal::open(&engine.target, WAIT).await.unwrap().numbered(numbering("RU"));
         store.register_new(&family(), Vec::new()).await.unwrap();
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let (actor, at) = (Uuid::from_u128(99), time("2026-03-02T09:00:00Z"));

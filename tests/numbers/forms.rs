@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::projector::{Engine, WAIT};
 
-fn numbering(region: &str) -> Numbering {
+pub(crate) fn numbering(region: &str) -> Numbering {
     let key = IdKey::new(&[7; 32]);
     Numbering::new(region, move |form| key.number(form)).unwrap()
 }
@@ -64,6 +64,11 @@ async fn those_who_were_there_before_get_their_fingerprints_and_all_of_them_anew
         // Whoever is written from now on has theirs at once, and keeps it with every change.
         let _ = store.register(&somebody(1, "+7 495 0000000")).await.unwrap();
         assert_eq!(store.by_number(form).await.unwrap().len(), 3, "{}", engine.name);
+        // Numbers are compared in one form, for whoever looks for duplicates too, however they are spelled.
+        assert_eq!(store.make_likeness_keys().await.unwrap(), 2500, "{}", engine.name);
+        let alike = store.alike_to(Uuid::from_u128(1)).await.unwrap();
+        let others: Vec<u128> = alike.iter().filter(|pair| pair.by_number).map(|pair| pair.other.as_u128()).collect();
+        assert_eq!(others, [10, 11], "{}", engine.name);
         let moved = Details { phone: Some("+7 495 9999999".to_owned()), ..Details::default() };
         assert!(store.change(Uuid::from_u128(1), moved).await.unwrap());
         assert_eq!(store.by_number(form).await.unwrap().len(), 2, "{}", engine.name);
@@ -74,5 +79,6 @@ async fn those_who_were_there_before_get_their_fingerprints_and_all_of_them_anew
         let abroad = store.numbered(numbering("DE"));
         assert_eq!(abroad.number_everybody().await.unwrap(), 2500, "{}", engine.name);
         assert!(abroad.by_number(form).await.unwrap().is_empty(), "{}", engine.name);
+        assert_eq!(abroad.make_likeness_keys().await.unwrap(), 2500, "{}", engine.name);
     }
 }

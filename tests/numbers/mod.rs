@@ -6,6 +6,8 @@ mod forms;
 mod race;
 mod stops;
 
+pub(crate) use forms::numbering;
+
 use serde_json::{Value, json};
 use tact_domain::Recorded;
 use tact_domain::patient::Event;

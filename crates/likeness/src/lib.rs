@@ -37,11 +37,12 @@ impl std::fmt::Debug for Known {
 }
 
 impl Known {
-    /// From a name, a telephone number and a date of birth (`YYYY-MM-DD`) as they were written down. What cannot be read is not known.
-    pub fn new(name: Option<&str>, phone: Option<&str>, birth_date: Option<&str>) -> Self {
+    /// From a name and a date of birth (`YYYY-MM-DD`) as they were written down, and a telephone number in a form that is the same for every
+    /// spelling, such as its fingerprint. What cannot be read is not known.
+    pub fn new(name: Option<&str>, number: Option<&str>, birth_date: Option<&str>) -> Self {
         Self {
             name: name.map(Name::read).unwrap_or_default(),
-            number: phone.and_then(number),
+            number: number.map(str::to_owned),
             born: birth_date.and_then(|day| day.parse().ok()),
         }
     }
@@ -50,21 +51,6 @@ impl Known {
     pub fn shares_number(&self, other: &Self) -> bool {
         self.number.is_some() && self.number == other.number
     }
-}
-
-/// A telephone number in its normal form: digits with the country's code. A number of eleven digits that begins with the trunk prefix 8, and
-/// one of ten that begins with 9, are taken for Russian ones. `None`: too few digits to be one.
-pub fn number(text: &str) -> Option<String> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let international = text.trim_start().starts_with('+');
-    let digits = match digits.len() {
-        0..=4 => return None,
-        11 if !international && digits.starts_with('8') => format!("7{}", &digits[1..]),
-        10 if !international && digits.starts_with('9') => format!("7{digits}"),
-        13.. if !international && digits.starts_with("00") => digits[2..].to_owned(),
-        _ => digits,
-    };
-    Some(digits)
 }
 
 /// What a key was made of.

@@ -230,7 +230,7 @@ impl Personal {
         let written =
             run_in!(&mut tx, INSERT_PERSON, patient, command, name, phone, email, address, birth_date, &search, number)?;
         if written == 1 {
-            likeness::make(&mut tx, patient, d).await?;
+            self.make_likeness(&mut tx, patient, d).await?;
             tx.commit().await?;
             return Ok(Put::Done);
         }
@@ -247,7 +247,7 @@ impl Personal {
     /// # Errors
     /// Whatever keeps the database from it, one that is there already included; nothing is written then.
     pub async fn register_new(&self, people: &[NewPerson], links: Vec<ExternalId>) -> Result<(), DbError> {
-        let (keys, made) = likeness::rows(people.iter().map(|person| (person.patient, &person.details)));
+        let (keys, made) = self.likeness_rows(people.iter().map(|person| (person.patient, &person.details)));
         let rows = people.iter().map(|person| {
             let d = person.details.clone();
             let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
@@ -302,7 +302,7 @@ impl Personal {
         if run_in!(&mut tx, CHANGE, patient, &d.name, &d.phone, &d.email, &d.address, &d.birth_date, &search, number)? == 0 {
             return Ok(false);
         }
-        likeness::make(&mut tx, patient, &d).await?;
+        self.make_likeness(&mut tx, patient, &d).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -94,6 +94,8 @@ const HOLD_SPAN: &str = "UPDATE people SET erased = erased WHERE patient >= $1 A
 const UNMADE: &str = "SELECT p.patient, p.name, p.phone, p.email, p.address, p.birth_date FROM people p
     LEFT JOIN likeness_made m ON m.patient = p.patient
     WHERE NOT p.erased AND p.patient >= $1 AND p.patient <= $2 AND (m.patient IS NULL OR m.version < $3)";
+/// Before every version: whoever has these is found again by [`Personal::make_likeness_keys`].
+const OUTDATE: &str = "UPDATE likeness_made SET version = 0";
 const FORGET_KEYS: &str = "DELETE FROM likeness_keys WHERE patient = $1";
 const FORGET_MADE: &str = "DELETE FROM likeness_made WHERE patient = $1";
 const FORGET_PAIRS: &str = "DELETE FROM not_duplicates WHERE one = $1 OR other = $1";
@@ -117,6 +119,7 @@ pub const SQL: &[&str] = &[
     FIRST_UNMADE,
     HOLD_SPAN,
     UNMADE,
+    OUTDATE,
     FORGET_KEYS,
     FORGET_MADE,
     FORGET_PAIRS,
@@ -136,28 +139,10 @@ struct Shared {
     kind: String,
 }
 
-/// A person as they are compared.
-pub(crate) fn known(details: &Details) -> Known {
-    Known::new(details.name.as_deref(), details.phone.as_deref(), details.birth_date.as_deref())
-}
-
-/// The rows that say under which keys people are found.
-pub(crate) fn rows<'p>(people: impl Iterator<Item = (Uuid, &'p Details)>) -> (Vec<KeyRow>, Vec<MadeRow>) {
-    let (mut found, mut made) = (Vec::new(), Vec::new());
-    for (patient, details) in people {
-        let row = |(kind, key): (KeyKind, i64)| KeyRow { key, patient, kind: kind.as_str().to_owned() };
-        found.extend(keys(&known(details)).into_iter().map(row));
-        made.push(MadeRow { patient, version: VERSION });
-    }
-    (found, made)
-}
-
-/// Makes a person's keys anew. Their row in `people` must be held by this transaction.
-pub(crate) async fn make(tx: &mut Tx, patient: Uuid, details: &Details) -> Result<(), DbError> {
-    run_in!(tx, FORGET_KEYS, patient)?;
-    let (keys, made) = rows(std::iter::once((patient, details)));
-    bulk::write(tx, keys, bulk::OnConflict::Replace).await?;
-    bulk::write(tx, made, bulk::OnConflict::Replace).await
+/// Sees to it that everybody's keys are made anew, since numbers are read otherwise from now on.
+pub(crate) async fn outdate(tx: &mut Tx) -> Result<(), DbError> {
+    run_in!(tx, OUTDATE)?;
+    Ok(())
 }
 
 /// Forgets whom a person was like, and whom not.
@@ -169,6 +154,31 @@ pub(crate) async fn forget(tx: &mut Tx, patient: Uuid) -> Result<(), DbError> {
 }
 
 impl Personal {
+    /// A person as they are compared. Numbers are the same here exactly when they are the same for whoever rings them.
+    fn known(&self, details: &Details) -> Known {
+        let number = self.fingerprint(details.phone.as_deref()).map(|number| number.to_string());
+        Known::new(details.name.as_deref(), number.as_deref(), details.birth_date.as_deref())
+    }
+
+    /// The rows that say under which keys people are found.
+    pub(crate) fn likeness_rows<'p>(&self, people: impl Iterator<Item = (Uuid, &'p Details)>) -> (Vec<KeyRow>, Vec<MadeRow>) {
+        let (mut found, mut made) = (Vec::new(), Vec::new());
+        for (patient, details) in people {
+            let row = |(kind, key): (KeyKind, i64)| KeyRow { key, patient, kind: kind.as_str().to_owned() };
+            found.extend(keys(&self.known(details)).into_iter().map(row));
+            made.push(MadeRow { patient, version: VERSION });
+        }
+        (found, made)
+    }
+
+    /// Makes a person's keys anew. Their row in `people` must be held by this transaction.
+    pub(crate) async fn make_likeness(&self, tx: &mut Tx, patient: Uuid, details: &Details) -> Result<(), DbError> {
+        run_in!(tx, FORGET_KEYS, patient)?;
+        let (keys, made) = self.likeness_rows(std::iter::once((patient, details)));
+        bulk::write(tx, keys, bulk::OnConflict::Replace).await?;
+        bulk::write(tx, made, bulk::OnConflict::Replace).await
+    }
+
     /// Makes the keys of everybody whose keys are missing or of an older version, batch by batch: whoever was interrupted goes on, and with
     /// nothing to do it only looks. How many people it was.
     ///
@@ -187,7 +197,7 @@ impl Personal {
             for person in &people {
                 run_in!(&mut tx, FORGET_KEYS, person.patient)?;
             }
-            let (keys, made) = rows(people.iter().map(|person| (person.patient, &person.details)));
+            let (keys, made) = self.likeness_rows(people.iter().map(|person| (person.patient, &person.details)));
             bulk::write(&mut tx, keys, bulk::OnConflict::Replace).await?;
             bulk::write(&mut tx, made, bulk::OnConflict::Replace).await?;
             tx.commit().await?;
@@ -227,7 +237,7 @@ impl Personal {
         ids.sort_unstable();
         ids.dedup();
         let people: HashMap<Uuid, Known> =
-            self.people(&ids).await?.iter().map(|person| (person.patient, known(&person.details))).collect();
+            self.people(&ids).await?.iter().map(|person| (person.patient, self.known(&person.details))).collect();
         let mut elsewhere: HashMap<Uuid, Vec<ExternalId>> = HashMap::new();
         for link in self.external_ids_of_patients(&ids).await? {
             elsewhere.entry(link.patient).or_default().push(link);

@@ -279,6 +279,7 @@ impl Personal {
         let known: Option<(String,)> = one_in!(&mut tx, REGION)?;
         if known.as_ref().is_none_or(|(known,)| known != region) {
             run_in!(&mut tx, FORGET)?;
+            crate::likeness::outdate(&mut tx).await?;
             run_in!(&mut tx, SET_REGION, region)?;
             tx.commit().await?;
         }
