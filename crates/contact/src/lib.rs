@@ -2,6 +2,7 @@
 //!
 //! One file per endpoint. None of them decides anything: they read the request, call the transact loop, and say what came of it.
 
+mod agenda;
 mod announcements;
 mod audit;
 mod contacts;
@@ -27,6 +28,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(permits::ask))
         .routes(routes!(preview::preview))
+        .routes(routes!(agenda::of_patient))
         .routes(routes!(release::release))
         .routes(routes!(start::start))
         .routes(routes!(contacts::record))

@@ -11,7 +11,7 @@ use tact_domain::{Direction, Outcome, Recorded, Time};
 use uuid::Uuid;
 
 use crate::Material;
-use crate::when::Clock;
+use tact_words::Clock;
 
 /// One stream, read.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use tact_domain::{Branch, Channel, Code, Direction, Purpose, Reach};
 use crate::Material;
 use crate::account::{Account, Accounts, Right, Step, in_force_until, is_told};
 use crate::tell::{Row, Teller};
-use crate::when::{Clock, hours};
-use crate::words::{Label, Language, Word, purpose};
+use tact_words::{Clock, hours};
+use crate::labels::Label;
+use tact_words::{Language, Word, purpose};
 
 /// Everything that stands on the page, in one language.
 #[derive(Debug)]

@@ -10,12 +10,11 @@ mod account;
 pub mod contact;
 mod fhir;
 mod history;
+mod labels;
 mod page;
 mod tell;
 #[cfg(test)]
 mod tests;
-mod when;
-mod words;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +26,7 @@ use uuid::Uuid;
 pub use fhir::{SERVED, Served, fhir, patient_of, served, served_id};
 pub use page::{contact_page, page};
 pub use tell::Row;
-pub use words::Language;
+pub use tact_words::Language;
 
 /// Everything that there is to tell of a patient.
 #[derive(Debug, Clone)]

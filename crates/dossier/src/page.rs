@@ -6,7 +6,8 @@ use askama::Template;
 use crate::Material;
 use crate::contact::{ContactEvidence, View as ContactView};
 use crate::history::View;
-use crate::words::{Label, Language};
+use crate::labels::Label;
+use tact_words::{Language};
 
 #[derive(Template)]
 #[template(path = "history.html")]

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use crate::Material;
 use crate::account::{Accounts, Right, Step};
-use crate::when::{Clock, hours};
-use crate::words::{Label, Language, Word, channels, limit, purpose, refusal};
+use tact_words::{Clock, hours};
+use crate::labels::Label;
+use tact_words::{Language, Word, channels, limit, purpose, refusal};
 
 /// A field and what stands in it, line by line.
 #[derive(Debug, Clone, PartialEq, Eq)]

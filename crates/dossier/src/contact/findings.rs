@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{AnnouncementFacts, ConsentFacts, Found, Ground, PermitFacts};
 use crate::account::Right;
-use crate::words::Word;
+use tact_words::Word;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident $grave:literal = $english:literal, $russian:literal;)+) => {

@@ -5,8 +5,9 @@ use tact_domain::Direction;
 
 use super::{ContactEvidence, FindingCode, Ground, Stated};
 use crate::tell::{Row, actor, method};
-use crate::when::{Clock, span};
-use crate::words::{Label, Language, Word, channels, limit, purpose};
+use tact_words::{Clock, span};
+use crate::labels::Label;
+use tact_words::{Language, Word, channels, limit, purpose};
 
 /// Everything that stands on the page, in one language.
 #[derive(Debug)]
@@ -243,9 +244,9 @@ impl Writer<'_> {
 
     fn ground(&self) -> &'static str {
         let label = match self.evidence.ground {
-            Ground::Care => Label::BasisCare,
-            Ground::Consent => Label::BasisConsent,
-            Ground::Request => Label::BasisRequest,
+            Ground::Care => return Basis::Care.word(self.language),
+            Ground::Consent => return Basis::Consent.word(self.language),
+            Ground::Request => return Basis::Request.word(self.language),
             Ground::Forbidden => Label::BasisForbidden,
             Ground::Unknown => Label::BasisUnknown,
             Ground::NoPolicy => Label::NoPolicyShown,

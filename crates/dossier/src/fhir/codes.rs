@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tact_domain::{AppointmentKind, Channel, Outcome, Purpose};
 
-use crate::words::{Language, Word, purpose};
+use tact_words::{Language, Word, purpose};
 
 /// The names of code systems, naming systems and extensions.
 pub(super) struct Systems;

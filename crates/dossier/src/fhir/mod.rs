@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 use crate::Material;
 use crate::account::{Accounts, Step, is_told};
-use crate::words::Word;
+use tact_words::Word;
 use codes::{Systems, concept};
 
 /// The largest string that R4 allows, in bytes.

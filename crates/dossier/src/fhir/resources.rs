@@ -9,7 +9,8 @@ use tact_domain::{ChangedBy, Channel, Direction};
 use super::codes::{Systems, concept, of_channel, of_kind, of_purpose, status};
 use super::{Bundle, inside, outside};
 use crate::account::{Account, Right, Step};
-use crate::words::{Label, Word, limit, refusal};
+use crate::labels::Label;
+use tact_words::{Word, limit, refusal};
 
 impl Bundle<'_> {
     /// The patient: the id, what events say of them as a person, and personal data only if there is any in the material.

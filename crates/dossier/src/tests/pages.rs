@@ -1,7 +1,7 @@
 //! The pages: complete, in both languages, and safe to open.
 
 use super::story::*;
-use crate::words::Word;
+use tact_words::Word;
 use crate::{Language, page};
 
 /// What a reader sees, without tags; enough to look for words in.

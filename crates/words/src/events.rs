@@ -3,7 +3,7 @@
 use tact_domain::Direction;
 use tact_domain::patient::events::Event;
 
-use super::Word;
+use crate::Word;
 
 impl Word for Event {
     fn both(&self) -> (&'static str, &'static str) {

@@ -1,28 +1,10 @@
 //! What stands beside and above the facts: titles, headings, the names of fields.
 
-use super::Word;
-
-macro_rules! labels {
-    ($($name:ident = $english:literal, $russian:literal;)+) => {
-        /// A title, a heading, the name of a field or a standing sentence of the pages.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Label { $($name,)+ }
-
-        impl Label {
-            /// Every one.
-            #[cfg(test)]
-            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)+];
-        }
-
-        impl Word for Label {
-            fn both(&self) -> (&'static str, &'static str) {
-                match self { $(Self::$name => ($english, $russian),)+ }
-            }
-        }
-    };
-}
+use tact_words::labels;
 
 labels! {
+/// A title, a heading, the name of a field or a standing sentence of the pages.
+pub(crate) enum Label {
     // The page of a history.
     HistoryTitle = "History of contacts with a patient", "История обращений к пациенту";
     About = "About this document", "Об этом документе";
@@ -170,10 +152,8 @@ labels! {
     EventOf = "Event", "Событие";
     Hash = "SHA-256 of the stored event", "SHA-256 хранимого события";
     Law = "Russian Federal Law 38-FZ of 13 March 2006 “On Advertising”, article 18, part 1: advertising over telecommunication networks takes the addressee’s prior consent; without proof of it by whoever advertises, it counts as sent without consent. The burden of proof is the clinic’s.", "Статья 18, часть 1 Федерального закона от 13.03.2006 № 38-ФЗ «О рекламе»: для рекламы по сетям электросвязи нужно предварительное согласие адресата; если рекламораспространитель не докажет, что получил его, согласия не было. Доказывать обязана клиника.";
-    BasisCare = "care for the patient", "забота о пациенте";
-    BasisConsent = "the patient’s consent", "согласие пациента";
-    BasisRequest = "the patient’s request", "просьба пациента";
     BasisForbidden = "nothing: the policy forbids this purpose", "ничего: правила запрещают эту цель";
     BasisUnknown = "nothing: the policy does not name this purpose", "ничего: правила не называют эту цель";
     NothingGrave = "The contact was made under a valid permit.", "Обращение сделано по действующему разрешению.";
+}
 }

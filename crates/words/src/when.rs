@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, FixedOffset, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use tact_domain::{DailyHours, Time, Window};
 
-use crate::words::Language;
+use crate::Language;
 
 const ENGLISH: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
@@ -13,7 +13,7 @@ const RUSSIAN: [&str; 12] =
 
 /// By whose clock times are shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Clock {
+pub enum Clock {
     /// A zone of the database; UTC where none is known.
     Zone(Tz),
     /// The distance from UTC that a decision recorded of itself.
@@ -22,12 +22,12 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// The clock that a decision recorded: so many seconds east of UTC.
-    pub(crate) fn recorded(seconds: i32) -> Self {
+    pub fn recorded(seconds: i32) -> Self {
         Self::Fixed(FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix()))
     }
 
     /// Its name: that of the zone, or `UTC` with the distance.
-    pub(crate) fn name(self) -> String {
+    pub fn name(self) -> String {
         match self {
             Self::Zone(zone) => zone.name().to_owned(),
             Self::Fixed(offset) => format!("UTC{offset}"),
@@ -43,30 +43,30 @@ impl Clock {
     }
 
     /// The day: `2 March 2026`.
-    pub(crate) fn date(self, language: Language, time: Time) -> String {
+    pub fn date(self, language: Language, time: Time) -> String {
         day(language, self.local(time))
     }
 
     /// The time of day, to the second, and the distance from UTC: `14:00:07 (UTC+3)`.
-    pub(crate) fn time_of_day(self, time: Time) -> String {
+    pub fn time_of_day(self, time: Time) -> String {
         let local = self.local(time);
         format!("{} ({})", local.format("%H:%M:%S"), distance(local))
     }
 
     /// Day, time and distance: `2 March 2026, 14:00 (UTC+3)`. Seconds are shown where there are any.
-    pub(crate) fn moment(self, language: Language, time: Time) -> String {
+    pub fn moment(self, language: Language, time: Time) -> String {
         let local = self.local(time);
         let of_day = if local.second() == 0 { local.format("%H:%M") } else { local.format("%H:%M:%S") };
         format!("{}, {of_day} ({})", day(language, local), distance(local))
     }
 
     /// For `datetime` of HTML: RFC 3339.
-    pub(crate) fn machine(self, time: Time) -> String {
+    pub fn machine(self, time: Time) -> String {
         self.local(time).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
     }
 
     /// From when until when. A span within one day names the day once.
-    pub(crate) fn window(self, language: Language, window: &Window) -> String {
+    pub fn window(self, language: Language, window: &Window) -> String {
         let (from, until) = (self.local(window.from), self.local(window.until));
         if from.date_naive() == until.date_naive() && from.offset() == until.offset() {
             let (day, offset) = (day(language, from), distance(from));
@@ -99,7 +99,7 @@ fn distance(local: DateTime<FixedOffset>) -> String {
 }
 
 /// Hours of the day: `from 19:00 until 10:30`.
-pub(crate) fn hours(language: Language, hours: &DailyHours) -> String {
+pub fn hours(language: Language, hours: &DailyHours) -> String {
     let (from, until) = (hours.from.format("%H:%M"), hours.until.format("%H:%M"));
     if hours.from == hours.until {
         return language.of("the whole day", "весь день").to_owned();
@@ -111,7 +111,7 @@ pub(crate) fn hours(language: Language, hours: &DailyHours) -> String {
 }
 
 /// How long it took, in the largest unit that fits: `3 days`.
-pub(crate) fn span(language: Language, duration: chrono::Duration) -> String {
+pub fn span(language: Language, duration: chrono::Duration) -> String {
     let whole = |n: i64| u64::try_from(n.max(0)).unwrap_or_default();
     if duration.num_days() >= 1 {
         language.count(whole(duration.num_days()), ["day", "days"], ["день", "дня", "дней"])

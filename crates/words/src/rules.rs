@@ -3,20 +3,20 @@
 use tact_domain::Channel;
 use tact_domain::policy::{Basis, Limit, Measure, Per, Period};
 
-use super::{Label, Language, Word, channels};
+use crate::{Language, Word, channels};
 
 impl Word for Basis {
     fn both(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Care => Label::BasisCare.both(),
-            Self::Consent => Label::BasisConsent.both(),
-            Self::Request => Label::BasisRequest.both(),
+            Self::Care => ("care for the patient", "забота о пациенте"),
+            Self::Consent => ("the patient’s consent", "согласие пациента"),
+            Self::Request => ("the patient’s request", "просьба пациента"),
         }
     }
 }
 
 /// A limit as a decision names it, in this language; in the decision's own words, if they are not those of a limit that this version knows.
-pub(crate) fn limit(language: Language, words: &str) -> String {
+pub fn limit(language: Language, words: &str) -> String {
     read(words).filter(|limit| limit.words() == words).map_or_else(|| language.quoted(words), |limit| sentence(language, &limit))
 }
 

@@ -2,11 +2,10 @@
 
 use tact_domain::patient::decide::Reason;
 
-use super::{Language, Word, limit, purpose};
-use crate::when::Clock;
+use crate::{Clock, Language, Word, limit, purpose};
 
 /// What stood in the way, since when, by which window or limit, what was counted, and until when.
-pub(crate) fn refusal(language: Language, clock: Clock, reason: &Reason) -> Vec<String> {
+pub fn refusal(language: Language, clock: Clock, reason: &Reason) -> Vec<String> {
     let mut line = reason.code.word(language).to_owned();
     if let Some(text) = &reason.text {
         line += &format!(": {}", language.quoted(text));

@@ -5,26 +5,6 @@ use tact_domain::policy::Basis;
 
 use super::*;
 
-fn is_russian(text: &str) -> bool {
-    text.chars().any(|c| ('а'..='я').contains(&c.to_ascii_lowercase()) || ('А'..='я').contains(&c) || c == 'ё' || c == 'Ё')
-}
-
-/// Whether both say something, each in its own letters.
-fn check(what: &str, both: (&str, &str)) {
-    let (english, russian) = both;
-    assert!(!english.trim().is_empty() && !is_russian(english), "{what}: `{english}` is not English");
-    // Short names that Russian writes as they are.
-    let same = ["SMS", "№"];
-    assert!(is_russian(russian) || same.contains(&russian), "{what}: `{russian}` is not Russian");
-}
-
-fn check_all<W: Word + std::fmt::Debug>(all: &[W]) {
-    assert!(!all.is_empty());
-    for word in all {
-        check(&format!("{word:?}"), word.both());
-    }
-}
-
 #[test]
 fn every_word_is_there_in_both_languages() {
     check_all(Channel::ALL);
@@ -38,8 +18,6 @@ fn every_word_is_there_in_both_languages() {
     check_all(ExportPurpose::ALL);
     check_all(Code::ALL);
     check_all(&[Basis::Care, Basis::Consent, Basis::Request]);
-    check_all(Label::ALL);
-    check_all(crate::contact::FindingCode::ALL);
     for (code, english, russian) in PURPOSES {
         check(code, (english, russian));
     }

@@ -1,18 +1,18 @@
-//! Every word of both languages, beside each other, so that one cannot be there without the other.
+//! The words of the domain in both languages, beside each other, so that one cannot be there without the other; and times as people read them.
 //!
 //! The compiler holds each match against the domain's own lists: an event type, an outcome or a refusal code that is new does not compile
-//! without its words.
+//! without its words. Pure: what is looked up or decided is no business of a word.
 
 mod events;
-mod labels;
 mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod when;
 
-pub(crate) use labels::Label;
-pub(crate) use refusal::refusal;
-pub(crate) use rules::limit;
+pub use refusal::refusal;
+pub use rules::limit;
+pub use when::{Clock, hours, span};
 
 use serde::{Deserialize, Serialize};
 use tact_domain::disclosure::ExportPurpose;
@@ -43,7 +43,7 @@ impl Language {
     }
 
     /// Of two texts that say the same, the one in this language.
-    pub(crate) const fn of<'t>(self, english: &'t str, russian: &'t str) -> &'t str {
+    pub const fn of<'t>(self, english: &'t str, russian: &'t str) -> &'t str {
         match self {
             Self::English => english,
             Self::Russian => russian,
@@ -52,7 +52,7 @@ impl Language {
 
     /// A number with its noun. English takes the first form for one and the second for the rest; Russian takes its three by the last two
     /// digits.
-    pub(crate) fn count(self, n: u64, english: [&str; 2], russian: [&str; 3]) -> String {
+    pub fn count(self, n: u64, english: [&str; 2], russian: [&str; 3]) -> String {
         let noun = match self {
             Self::English => english[usize::from(n != 1)],
             Self::Russian => russian[russian_form(n)],
@@ -61,7 +61,7 @@ impl Language {
     }
 
     /// In quotation marks.
-    pub(crate) fn quoted(self, text: &str) -> String {
+    pub fn quoted(self, text: &str) -> String {
         match self {
             Self::English => format!("“{text}”"),
             Self::Russian => format!("«{text}»"),
@@ -90,7 +90,7 @@ fn russian_form(n: u64) -> usize {
 }
 
 /// Something of the domain that has a word in both languages.
-pub(crate) trait Word {
+pub trait Word {
     /// The English word and the Russian one.
     fn both(&self) -> (&'static str, &'static str);
 
@@ -270,8 +270,14 @@ const PURPOSES: &[(&str, &str, &str)] = &[
     ("how_are_you", "asking how the patient is, without a reason", "вопрос «как дела» без повода"),
 ];
 
+/// A purpose in words alone; by its code if it is one of the network's own.
+pub fn purpose_alone(language: Language, purpose: &Purpose) -> String {
+    let known = PURPOSES.iter().find(|(code, ..)| *code == purpose.as_str());
+    known.map_or_else(|| purpose.to_string(), |(_, english, russian)| language.of(english, russian).to_owned())
+}
+
 /// A purpose in words, with its code, by which the policy names it.
-pub(crate) fn purpose(language: Language, purpose: &Purpose) -> String {
+pub fn purpose(language: Language, purpose: &Purpose) -> String {
     match PURPOSES.iter().find(|(code, ..)| *code == purpose.as_str()) {
         Some((code, english, russian)) => format!("{} ({code})", language.of(english, russian)),
         None => purpose.to_string(),
@@ -279,6 +285,55 @@ pub(crate) fn purpose(language: Language, purpose: &Purpose) -> String {
 }
 
 /// Channels in words, in a list.
-pub(crate) fn channels(language: Language, channels: &[Channel]) -> String {
+pub fn channels(language: Language, channels: &[Channel]) -> String {
     channels.iter().map(|channel| channel.word(language)).collect::<Vec<_>>().join(", ")
+}
+
+/// Titles, headings, names of fields and standing sentences: an enum of them, each with its English and its Russian.
+#[macro_export]
+macro_rules! labels {
+    ($(#[$doc:meta])* $vis:vis enum $Enum:ident { $($name:ident = $english:literal, $russian:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis enum $Enum { $($name,)+ }
+
+        impl $Enum {
+            /// Every one.
+            #[allow(dead_code, reason = "for the test that reads all of them")]
+            $vis const ALL: &'static [Self] = &[$(Self::$name,)+];
+        }
+
+        impl $crate::Word for $Enum {
+            fn both(&self) -> (&'static str, &'static str) {
+                match self { $(Self::$name => ($english, $russian),)+ }
+            }
+        }
+    };
+}
+
+/// For tests: that a text is Russian, or has nothing of it.
+pub fn is_russian(text: &str) -> bool {
+    text.chars().any(|c| ('а'..='я').contains(&c) || ('А'..='Я').contains(&c) || c == 'ё' || c == 'Ё')
+}
+
+/// For tests: fails unless both say something, each in its own letters.
+///
+/// # Panics
+/// If they do not.
+pub fn check(what: &str, (english, russian): (&str, &str)) {
+    assert!(!english.trim().is_empty() && !is_russian(english), "{what}: `{english}` is not English");
+    // Short names that Russian writes as they are.
+    let same = ["SMS", "№", "Tact", "SHA-256", "English", "—"];
+    assert!(is_russian(russian) || same.contains(&russian), "{what}: `{russian}` is not Russian");
+}
+
+/// For tests: the same of all of them.
+///
+/// # Panics
+/// If one is not complete.
+pub fn check_all<W: Word + std::fmt::Debug>(all: &[W]) {
+    assert!(!all.is_empty());
+    for word in all {
+        check(&format!("{word:?}"), word.both());
+    }
 }

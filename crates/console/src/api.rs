@@ -1,0 +1,165 @@
+//! Asks the API, in this process or in another: with the token of whoever looks, and never with more rights than theirs.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, Response, StatusCode, Uri, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tower::ServiceExt;
+
+use crate::failure::{Failure, Problem};
+
+/// The most of an answer that is read, in bytes.
+const LONGEST: usize = 16 * 1024 * 1024;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The API.
+#[derive(Debug, Clone)]
+pub struct Api(Way);
+
+#[derive(Debug, Clone)]
+enum Way {
+    Here(Router),
+    There { base: String, client: Client<HttpsConnector<HttpConnector>, Full<Bytes>> },
+}
+
+/// Why an address is none for the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadApi(String);
+
+impl std::fmt::Display for BadApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadApi {}
+
+impl Api {
+    /// The routes of this process, asked without a network between.
+    pub fn here(router: Router) -> Self {
+        Self(Way::Here(router))
+    }
+
+    /// An API at an address.
+    ///
+    /// # Errors
+    /// [`BadApi`] if it is no address, or no certificates of authorities can be read.
+    pub fn there(url: &str) -> Result<Self, BadApi> {
+        let base = url.trim_end_matches('/').to_owned();
+        let parsed: Uri = base.parse().map_err(|_| BadApi(format!("`{url}` is not an address")))?;
+        if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none() {
+            return Err(BadApi(format!("`{url}` is not an address such as `http://tact-api:8080`")));
+        }
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(Duration::from_secs(5)));
+        let https = HttpsConnectorBuilder::new().with_native_roots();
+        let https = https.map_err(|error| BadApi(format!("certificates of authorities cannot be read: {error}")))?;
+        let connector = https.https_or_http().enable_http1().wrap_connector(http);
+        Ok(Self(Way::There { base, client: Client::builder(TokioExecutor::new()).build(connector) }))
+    }
+
+    /// The answer as it comes, its body not read yet: for streams.
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, Failure> {
+        match &self.0 {
+            Way::Here(router) => {
+                let answer = router.clone().oneshot(request.map(Body::new)).await;
+                Ok(answer.unwrap_or_else(|never| match never {}))
+            }
+            Way::There { base, client } => {
+                let (mut parts, body) = request.into_parts();
+                parts.uri = format!("{base}{}", parts.uri).parse().map_err(|_| Failure::Away)?;
+                let answer = client.request(Request::from_parts(parts, body)).await.map_err(|error| {
+                    tracing::warn!(%error, "the API cannot be reached");
+                    Failure::Away
+                })?;
+                Ok(answer.map(Body::new))
+            }
+        }
+    }
+
+    /// Asks, and reads the whole answer.
+    pub(crate) async fn ask(&self, method: Method, path: &str, token: Option<&str>, sent: Option<Sent<'_>>) -> Result<Bytes, Failure> {
+        let request = request(method, path, token, sent)?;
+        let asking = async {
+            let (parts, body) = self.send(request).await?.into_parts();
+            let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Failure::Away)?.to_bytes();
+            Ok((parts.status, body))
+        };
+        let (status, body) = tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Err(Failure::Away))?;
+        match status {
+            status if status.is_success() => Ok(body),
+            StatusCode::UNAUTHORIZED if token.is_some() => Err(Failure::SignedOut),
+            status => Err(Failure::Problem(Problem::read(status, &body))),
+        }
+    }
+
+    /// Asks a question.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, token: &str) -> Result<T, Failure> {
+        read(&self.ask(Method::GET, path, Some(token), None).await?)
+    }
+}
+
+/// What a command says, and the key under which it is done once however often it is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+pub(crate) fn request(
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    sent: Option<Sent<'_>>,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let body = match sent {
+        Some(Sent { key, body }) => {
+            request = request.header("idempotency-key", key).header(header::CONTENT_TYPE, "application/json");
+            Bytes::copy_from_slice(body)
+        }
+        None => Bytes::new(),
+    };
+    request.body(Full::new(body)).map_err(|error| {
+        tracing::error!(%error, path, "a request cannot be made");
+        Failure::Ours
+    })
+}
+
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        tracing::error!(%error, "an answer of the API is not understood");
+        Failure::Ours
+    })
+}
+
+/// The bytes of a command.
+pub(crate) fn written(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(%error, "a command cannot be written");
+        Failure::Ours
+    })
+}
+
+/// A path with what stands in it and behind it, encoded.
+pub(crate) fn query(path: &str, pairs: &[(&str, &str)]) -> String {
+    match serde_urlencoded::to_string(pairs) {
+        Ok(encoded) if !encoded.is_empty() => format!("{path}?{encoded}"),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,158 @@
+//! Signing in, by a link that was given out or with the network's identity provider; signing out; and the language.
+//!
+//! The secret of a link stands behind the `#` of its address, which no browser sends: the script puts it into the form.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::json;
+use tact_words::Word;
+
+use crate::Console;
+use crate::api::{Sent, read, written};
+use crate::failure::Failure;
+use crate::form::{Form, key, said};
+use crate::layout::Layout;
+use crate::pages::{back, ours, rendered};
+use crate::person::{PENDING, Person, Reads, cookie, language_cookie, pending_cookie, session_cookie};
+use crate::words::Say;
+
+pub(crate) fn routes() -> Router<Arc<Console>> {
+    Router::new()
+        .route("/sign-in", get(page).post(by_link))
+        .route("/sign-in/provider", post(to_provider))
+        .route("/sign-in/callback", get(from_provider))
+        .route("/sign-out", post(out))
+        .route("/language", post(language))
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    back: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn {
+    layout: Layout,
+    back: String,
+    provider: bool,
+    wrong: bool,
+}
+
+async fn page(State(console): State<Arc<Console>>, Reads(language): Reads, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+    let to = ours(wanted.back.as_deref().unwrap_or("/")).to_owned();
+    let layout = Layout::open(language, Say::SignIn.word(language), "/sign-in");
+    rendered(language, &SignIn { layout, back: to, provider: console.provider, wrong: false })
+}
+
+#[derive(Deserialize)]
+struct Link {
+    link: String,
+    back: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    token: String,
+}
+
+async fn by_link(
+    State(console): State<Arc<Console>>,
+    Reads(language): Reads,
+    headers: HeaderMap,
+    Form(form): Form<Link>,
+) -> Result<Response, Failure> {
+    // Whoever pastes the whole address means what stands behind its #.
+    let secret = form.link.trim().rsplit('#').next().unwrap_or_default();
+    let to = form.back.as_deref().unwrap_or("/");
+    match session(&console, &headers, &json!({"link": secret})).await {
+        Ok(session) => Ok(signed_in(&console, &session, to)),
+        Err(Failure::Problem(problem)) if problem.status().is_client_error() && problem.status() != 429 => {
+            let layout = Layout::open(language, Say::SignIn.word(language), "/sign-in");
+            let mut response =
+                rendered(language, &SignIn { layout, back: ours(to).to_owned(), provider: console.provider, wrong: true })?;
+            *response.status_mut() = problem.status();
+            Ok(response)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn session(console: &Console, headers: &HeaderMap, body: &serde_json::Value) -> Result<Session, Failure> {
+    let _ = headers;
+    let body = written(body)?;
+    let answer = console.api.ask(Method::POST, "/v1/sessions", None, Some(Sent { key: &key(), body: &body })).await?;
+    read(&answer)
+}
+
+fn signed_in(console: &Console, session: &Session, to: &str) -> Response {
+    let mut response = back(to);
+    response.headers_mut().append(header::SET_COOKIE, session_cookie(console, Some(&session.token)));
+    response
+}
+
+#[derive(Deserialize)]
+struct Pending {
+    sign_in: String,
+    url: String,
+}
+
+async fn to_provider(State(console): State<Arc<Console>>) -> Result<Response, Failure> {
+    let answer = console.api.ask(Method::POST, "/v1/sign-ins", None, Some(Sent { key: &key(), body: b"{}" })).await?;
+    let pending: Pending = read(&answer)?;
+    let mut response = axum::response::IntoResponse::into_response(axum::response::Redirect::to(&pending.url));
+    response.headers_mut().append(header::SET_COOKIE, pending_cookie(&console, Some(&pending.sign_in)));
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct Callback {
+    code: Option<String>,
+    state: Option<String>,
+}
+
+async fn from_provider(
+    State(console): State<Arc<Console>>,
+    headers: HeaderMap,
+    Query(callback): Query<Callback>,
+) -> Result<Response, Failure> {
+    let (Some(code), Some(state), Some(pending)) =
+        (said(callback.code.as_deref()), said(callback.state.as_deref()), cookie(&headers, PENDING))
+    else {
+        return Err(Failure::SignedOut);
+    };
+    let session = session(&console, &headers, &json!({"sign_in": pending, "code": code, "state": state})).await?;
+    let mut response = signed_in(&console, &session, "/");
+    response.headers_mut().append(header::SET_COOKIE, pending_cookie(&console, None));
+    Ok(response)
+}
+
+async fn out(person: Person) -> Result<Response, Failure> {
+    match person.send(Method::DELETE, "/v1/sessions/current", &key(), &json!({})).await {
+        Ok(_) | Err(Failure::SignedOut | Failure::Problem(_)) => {}
+        Err(failure) => return Err(failure),
+    }
+    let mut response = back("/sign-in");
+    response.headers_mut().append(header::SET_COOKIE, session_cookie(&person.console, None));
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct Chosen {
+    language: String,
+    back: Option<String>,
+}
+
+async fn language(State(console): State<Arc<Console>>, Form(chosen): Form<Chosen>) -> Result<Response, Failure> {
+    let language = chosen.language.parse().map_err(|_| Failure::BadForm)?;
+    let mut response = back(chosen.back.as_deref().unwrap_or("/"));
+    response.headers_mut().append(header::SET_COOKIE, language_cookie(&console, language));
+    Ok(response)
+}
