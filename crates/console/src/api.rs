@@ -90,7 +90,13 @@ impl Api {
     }
 
     /// Asks, and reads the whole answer.
-    pub(crate) async fn ask(&self, method: Method, path: &str, token: Option<&str>, sent: Option<Sent<'_>>) -> Result<Bytes, Failure> {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        sent: Option<Sent<'_>>,
+    ) -> Result<Bytes, Failure> {
         let request = request(method, path, token, sent)?;
         let asking = async {
             let (parts, body) = self.send(request).await?.into_parts();

@@ -27,8 +27,7 @@ static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("tact", "css", "text/css; charset=utf-8", include_bytes!("../static/tact.css")));
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("tact", "js", "text/javascript; charset=utf-8", include_bytes!("../static/tact.js")));
-static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("tact", "svg", "image/svg+xml", include_bytes!("../static/tact.svg")));
+static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("tact", "svg", "image/svg+xml", include_bytes!("../static/tact.svg")));
 
 /// Where the style is.
 pub(crate) fn style() -> &'static str {
@@ -46,9 +45,9 @@ pub(crate) fn icon() -> &'static str {
 }
 
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    [&*STYLE, &*SCRIPT, &*ICON].into_iter().fold(Router::new(), |router, asset| {
-        router.route(&asset.path, get(async move || served(asset)))
-    })
+    [&*STYLE, &*SCRIPT, &*ICON]
+        .into_iter()
+        .fold(Router::new(), |router, asset| router.route(&asset.path, get(async move || served(asset))))
 }
 
 fn served(asset: &'static Asset) -> Response {

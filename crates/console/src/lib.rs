@@ -59,7 +59,19 @@ pub fn routes(setup: Setup) -> Router {
 
 /// The first parts of the paths of pages.
 const PAGES: [&str; 13] = [
-    "", "assets", "desk", "elsewhere", "feedback", "find", "language", "live", "network", "patients", "regulator", "sign-in", "sign-out",
+    "",
+    "assets",
+    "desk",
+    "elsewhere",
+    "feedback",
+    "find",
+    "language",
+    "live",
+    "network",
+    "patients",
+    "regulator",
+    "sign-in",
+    "sign-out",
 ];
 
 /// Pages and API in one process: what is a page's, or is asked for by a browser that wants one, goes to the pages; all else to the API.

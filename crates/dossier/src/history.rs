@@ -9,9 +9,9 @@ use tact_domain::{Branch, Channel, Code, Direction, Purpose, Reach};
 
 use crate::Material;
 use crate::account::{Account, Accounts, Right, Step, in_force_until, is_told};
+use crate::labels::Label;
 use crate::tell::{Row, Teller};
 use tact_words::{Clock, hours};
-use crate::labels::Label;
 use tact_words::{Language, Word, purpose};
 
 /// Everything that stands on the page, in one language.

@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 pub use fhir::{SERVED, Served, fhir, patient_of, served, served_id};
 pub use page::{contact_page, page};
-pub use tell::Row;
 pub use tact_words::Language;
+pub use tell::Row;
 
 /// Everything that there is to tell of a patient.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::Material;
 use crate::contact::{ContactEvidence, View as ContactView};
 use crate::history::View;
 use crate::labels::Label;
-use tact_words::{Language};
+use tact_words::Language;
 
 #[derive(Template)]
 #[template(path = "history.html")]

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::Material;
 use crate::account::{Accounts, Right, Step};
-use tact_words::{Clock, hours};
 use crate::labels::Label;
+use tact_words::{Clock, hours};
 use tact_words::{Language, Word, channels, limit, purpose, refusal};
 
 /// A field and what stands in it, line by line.

@@ -71,9 +71,13 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_to_another_host() {
-        for (path, expected) in
-            [("/desk/north?a=b", "/desk/north?a=b"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil.example", "/"), ("", "/")]
-        {
+        for (path, expected) in [
+            ("/desk/north?a=b", "/desk/north?a=b"),
+            ("//evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("", "/"),
+        ] {
             assert_eq!(ours(path), expected, "{path}");
         }
     }

@@ -46,7 +46,11 @@ struct SignIn {
     wrong: bool,
 }
 
-async fn page(State(console): State<Arc<Console>>, Reads(language): Reads, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
+async fn page(
+    State(console): State<Arc<Console>>,
+    Reads(language): Reads,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Failure> {
     let to = ours(wanted.back.as_deref().unwrap_or("/")).to_owned();
     let layout = Layout::open(language, Say::SignIn.word(language), "/sign-in");
     rendered(language, &SignIn { layout, back: to, provider: console.provider, wrong: false })

@@ -95,7 +95,10 @@ pub(crate) fn refusal(wall: &Wall, reason: &Value) -> String {
         Code::QuietHours => say("Quiet hours at the patient’s place", "У пациента тихие часы"),
         Code::NotAnnounced => say("Nobody told the patient to expect it", "Пациента не предупредили"),
         Code::PatientInitiatedOnly => say("Asked us not to call: “I’ll call you”", "Просил(а) не звонить: «я сам(а) позвоню»"),
-        Code::NumberBusy => say("Somebody else is on this number just now, or it was rung enough", "Этот номер сейчас занят другим обращением или по нему уже звонили достаточно"),
+        Code::NumberBusy => say(
+            "Somebody else is on this number just now, or it was rung enough",
+            "Этот номер сейчас занят другим обращением или по нему уже звонили достаточно",
+        ),
         Code::PermitOutstanding => say("A colleague has this entry", "Этим уже занимается коллега"),
         code => capital(code.word(language)),
     };

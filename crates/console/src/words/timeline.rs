@@ -22,7 +22,8 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
     let language = wall.language;
     let say = |english: &'static str, russian: &'static str| of(language, english, russian).to_owned();
     let text = |name: &str| data[name].as_str().unwrap_or_default();
-    let at = |name: &str| data[name].as_str().and_then(|time| time.parse().ok()).map(|time| wall.moment(time)).unwrap_or_default();
+    let at =
+        |name: &str| data[name].as_str().and_then(|time| time.parse().ok()).map(|time| wall.moment(time)).unwrap_or_default();
     let purpose_and_channel = || format!("{}, {}", purpose(language, text("purpose")), channel(language, text("channel")));
     let mut more = Vec::new();
     let (kind, what) = match event {
@@ -34,7 +35,9 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
         }
         "patient.profile_changed" => ("record", say("Details changed", "Изменены сведения")),
         "patient.merged" => ("record", say("Joined to another record", "Запись объединена с другой")),
-        "patient.absorbing" | "patient.absorbed" => ("record", say("Another record was joined to this one", "К записи присоединена другая")),
+        "patient.absorbing" | "patient.absorbed" => {
+            ("record", say("Another record was joined to this one", "К записи присоединена другая"))
+        }
         "patient.separated" => ("record", say("The joining was undone", "Объединение отменено")),
         "patient.died" => ("record", say("Died", "Умер(ла)")),
         "patient.restored" => ("record", say("The record of death was a mistake", "Запись о смерти была ошибкой")),
@@ -82,9 +85,14 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
         }
         "appointment.completed" => ("visit", say("Came to the appointment", "Приём состоялся")),
         "appointment.missed" => ("visit", say("Did not come", "Не пришёл на приём")),
-        "contact.requested" => {
-            ("wish", format!("{} ({})", of(language, "Asked to be called back", "Просил(а) перезвонить"), channel(language, text("channel"))))
-        }
+        "contact.requested" => (
+            "wish",
+            format!(
+                "{} ({})",
+                of(language, "Asked to be called back", "Просил(а) перезвонить"),
+                channel(language, text("channel"))
+            ),
+        ),
         "contact.announced" => {
             let window = &data["window"];
             let time = |name: &str| window[name].as_str().and_then(|time| time.parse().ok()).map(|time| wall.moment(time));
@@ -122,7 +130,9 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             ("contact", format!("{}: {ended}", of(language, "It became known how it ended", "Уточнён итог обращения")))
         }
         "referral.credited" => ("care", say("Recommended us to somebody, who came", "По рекомендации к нам пришли")),
-        "referral.opened" => ("care", format!("{}: {}", of(language, "Needs something we do not have", "Нужно то, чего у нас нет"), text("need"))),
+        "referral.opened" => {
+            ("care", format!("{}: {}", of(language, "Needs something we do not have", "Нужно то, чего у нас нет"), text("need")))
+        }
         "referral.arranged" => ("care", say("Help was found elsewhere", "Нашли помощь в другом месте")),
         "referral.closed" => ("care", say("Help elsewhere: closed", "Помощь в другом месте: закрыто")),
         "feedback.given" => {
@@ -167,7 +177,12 @@ mod tests {
         for (kind, _) in Event::KINDS {
             for language in Language::ALL {
                 let wall = Wall::new(language, "Europe/Moscow", now);
-                let told = told(&wall, kind, &json!({"direction": "outbound", "quiet_hours": {"from": "19:00", "until": "10:00"}}), &|code| code.to_owned());
+                let told = told(
+                    &wall,
+                    kind,
+                    &json!({"direction": "outbound", "quiet_hours": {"from": "19:00", "until": "10:00"}}),
+                    &|code| code.to_owned(),
+                );
                 assert_ne!(told.what, *kind, "no words for it");
                 assert_eq!(tact_words::is_russian(&told.what), language == Language::Russian, "{kind}: {}", told.what);
             }

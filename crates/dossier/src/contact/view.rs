@@ -2,11 +2,12 @@
 
 use chrono_tz::Tz;
 use tact_domain::Direction;
+use tact_domain::policy::Basis;
 
 use super::{ContactEvidence, FindingCode, Ground, Stated};
+use crate::labels::Label;
 use crate::tell::{Row, actor, method};
 use tact_words::{Clock, span};
-use crate::labels::Label;
 use tact_words::{Language, Word, channels, limit, purpose};
 
 /// Everything that stands on the page, in one language.

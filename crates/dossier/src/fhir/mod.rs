@@ -33,8 +33,8 @@ use uuid::Uuid;
 
 use crate::Material;
 use crate::account::{Accounts, Step, is_told};
-use tact_words::Word;
 use codes::{Systems, concept};
+use tact_words::Word;
 
 /// The largest string that R4 allows, in bytes.
 const LONGEST: usize = 1_000_000;

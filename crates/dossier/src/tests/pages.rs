@@ -1,8 +1,8 @@
 //! The pages: complete, in both languages, and safe to open.
 
 use super::story::*;
-use tact_words::Word;
 use crate::{Language, page};
+use tact_words::Word;
 
 /// What a reader sees, without tags; enough to look for words in.
 fn read(html: &str) -> String {

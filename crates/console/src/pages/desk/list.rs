@@ -128,11 +128,8 @@ pub(crate) async fn of(person: &Person, branch: &Branch) -> Result<Lists, Failur
     let path = format!("/v1/branches/{}/worklist", branch.branch);
     let view = |view: &str| query(&path, &[("view", view), ("limit", "200")]);
     let (due, ahead, announce) = (view("due"), view("ahead"), view("announce"));
-    let (due, ahead, announce) = futures::try_join!(
-        person.get::<Worklist>(&due),
-        person.get::<Worklist>(&ahead),
-        person.get::<Worklist>(&announce)
-    )?;
+    let (due, ahead, announce) =
+        futures::try_join!(person.get::<Worklist>(&due), person.get::<Worklist>(&ahead), person.get::<Worklist>(&announce))?;
     let wall = Wall::new(person.language, &branch.time_zone, due.now);
     let who = staff(person, due.entries.iter().filter_map(|owed| owed.taken.as_ref()?.actor.as_deref())).await?;
     let names: std::collections::HashMap<Uuid, String> =

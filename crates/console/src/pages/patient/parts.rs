@@ -177,12 +177,8 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
     };
     let agenda = query(&format!("{path}/agenda"), &[("branch", &desk.branch)]);
     let (quotas, consents, appointments) = (format!("{path}/quotas"), format!("{path}/consents"), format!("{path}/appointments"));
-    let (agenda, quotas, consents, appointments): (Agenda, Quotas, Consents, Appointments) = futures::try_join!(
-        person.get(&agenda),
-        person.get(&quotas),
-        person.get(&consents),
-        person.get(&appointments)
-    )?;
+    let (agenda, quotas, consents, appointments): (Agenda, Quotas, Consents, Appointments) =
+        futures::try_join!(person.get(&agenda), person.get(&quotas), person.get(&consents), person.get(&appointments))?;
     let wall = Wall::new(language, &desk.time_zone, agenda.now);
     let (mut possible, mut impossible) = (Vec::new(), Vec::new());
     for may in &agenda.now_possible {
@@ -209,7 +205,11 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
         key: key(),
         purpose: owed.purpose.clone(),
         about: owed.about,
-        text: format!("{} — {}", words::purpose(language, &owed.purpose), words::why(language, &owed.occasion, &wall.moment(owed.at))),
+        text: format!(
+            "{} — {}",
+            words::purpose(language, &owed.purpose),
+            words::why(language, &owed.occasion, &wall.moment(owed.at))
+        ),
         when: format!("{} {}", Say::From.word(language), wall.moment(owed.due_from)),
         window: owed.to_announce.then(|| {
             let until = owed.due_until.unwrap_or(owed.due_from + chrono::Duration::days(14));
@@ -253,7 +253,9 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
         let channel = words::channel(language, &standing.channel);
         match lines.iter_mut().find(|line| line.code == standing.purpose && line.standing == text) {
             Some(line) => line.channels = format!("{}, {channel}", line.channels),
-            None => lines.push(ConsentLine { purpose, code: standing.purpose, channels: channel.to_owned(), standing: text, active }),
+            None => {
+                lines.push(ConsentLine { purpose, code: standing.purpose, channels: channel.to_owned(), standing: text, active })
+            }
         }
     }
     let purposes = agenda.now_possible.iter().filter(|may| may.channel.is_some() && may.purpose != "emergency");
@@ -273,14 +275,5 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
         },
     });
     let appointments = appointments.collect();
-    Ok(Parts {
-        now: Some(agenda.now),
-        possible,
-        impossible,
-        mentions,
-        gauges,
-        consents: lines,
-        consent_purposes,
-        appointments,
-    })
+    Ok(Parts { now: Some(agenda.now), possible, impossible, mentions, gauges, consents: lines, consent_purposes, appointments })
 }
