@@ -161,7 +161,7 @@ fn possible(
         number: OnNumber::NotAsked,
     });
     let purpose = purpose.clone();
-    match would_be(sight, state, policy, &ask, now, || app.control.zone(state)) {
+    match would_be(sight, state, policy, &ask, None, now, || app.control.zone(state)) {
         Decision::Permitted(permitted) => {
             MayNow { purpose, channel, about: permitted.about, permitted: true, reasons: Vec::new(), next: None }
         }
