@@ -25,6 +25,7 @@ mod personal;
 mod privacy;
 mod processes;
 mod projector;
+mod providers;
 mod scenarios;
 mod services;
 mod simulated_rows;

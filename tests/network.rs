@@ -152,6 +152,8 @@ impl Network {
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
+            themes_file: None,
+            strangers_kept_days: 30,
             now: None,
         };
         let target = tact::roles::databases(&settings).unwrap();

@@ -321,6 +321,7 @@ async fn every_answer_is_as_the_document_describes_it() {
         ("GET", path("consents")),
         ("GET", path("permits/preview?purpose=promotion&channel=phone&branch=north")),
         ("GET", "/v1/patients?text=anna".to_owned()),
+        ("GET", "/v1/patients?q=anna".to_owned()),
         ("GET", "/v1/quotas?branch=north&purpose=promotion".to_owned()),
         ("GET", "/v1/providers?need=x_ray".to_owned()),
     ] {

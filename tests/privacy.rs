@@ -145,7 +145,7 @@ impl Life {
         let open = self.desk.get("/v1/numbers/stops?branch=north").await.ok();
         let whose = json!({"patients": open["stops"][0]["patients"]});
         self.post("/v1/numbers/stops/{stop}/answer", &[("stop", stop.as_str().unwrap())], whose).await;
-        let feedback = json!({"branch": "north", "score": 9, "strengths": ["care"], "text": "Copper Meringue"});
+        let feedback = json!({"branch": "north", "score": 9, "strengths": ["staff_manner"], "text": "Copper Meringue"});
         self.post("/v1/patients/{patient}/feedback", &[], feedback).await;
         let change = json!({"language": "en", "person": {"phone": "+7 907 953-16-84"}});
         self.send(Method::PATCH, "/v1/patients/{patient}", &[], change).await.ok();
@@ -255,7 +255,8 @@ impl Life {
             }
         }
         // Found by what she is called: a question is not written down either.
-        let found = self.desk.get("/v1/patients?text=Quirkwood").await.ok();
+        let found = self.desk.get("/v1/patients?q=quirk").await.ok();
+        assert_eq!(found, self.desk.get("/v1/patients?text=Quirkwood").await.ok());
         assert_eq!(found["patients"].as_array().map(Vec::len), Some(1), "{found}");
         self.desk.get("/v1/patients?system=crm&value=CRM-Falcon-77").await.ok();
         self.desk.get("/v1/patients/Turquoise%20Walrus").await.refused(400, "malformed");

@@ -15,6 +15,7 @@ pub mod problem;
 pub mod react;
 pub mod request;
 pub mod stop;
+pub mod themes;
 pub mod transact;
 
 pub use access::{Caller, Permission};

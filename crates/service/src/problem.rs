@@ -126,6 +126,11 @@ impl Problem {
         self
     }
 
+    /// What is wrong in this case.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A field that is not what it must be.
     pub fn field(name: &str, problem: impl Into<String>) -> Self {
         let problem = problem.into();

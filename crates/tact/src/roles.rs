@@ -10,6 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use clap::ValueEnum;
 use smol_str::SmolStr;
+use tact_contact::positions::Positions;
 use tact_database::Target;
 use tact_dispatcher::Desk;
 use tact_dispatcher::role::Dispatcher;
@@ -34,6 +35,7 @@ use tact_service::control::Control;
 use tact_service::document::finished;
 use tact_service::ids::{IdKey, fresh, random};
 use tact_service::number::Numbers;
+use tact_service::themes::Themes;
 use tact_service::transact::Transactor;
 use tact_service::{App, Problem};
 use tokio::sync::watch;
@@ -165,6 +167,8 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
         ledger,
         signing_key_file: signing_key_file(settings),
         operator: settings.operator.clone(),
+        themes: Arc::new(Themes::read(settings.themes_file.as_deref()).map_err(Usage)?),
+        strangers_kept_days: settings.strangers_kept_days,
     };
     // Before anybody looks into it: the personal data may have been restored from a copy.
     let erased = app.repeat_erasures().await.context("the erasures in the log cannot be repeated")?;
@@ -455,6 +459,11 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
     }
     let url = format!("http://{}", listener.local_addr()?);
     let mut router = router(&app, roles, senders, stopped.clone());
+    if roles.contains(&Role::Contact) {
+        let positions = Positions::new(stopped.clone());
+        router = router.layer(axum::Extension(positions.clone()));
+        tasks.push(tokio::spawn(positions.run(app.clone())));
+    }
     if let Some(desk) = &desk {
         router = router.layer(axum::Extension(desk.clone()));
     }

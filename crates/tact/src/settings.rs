@@ -192,6 +192,19 @@ pub struct Given {
         value_name = "FILES"
     )]
     pub fhir_mappings: Option<String>,
+    /// A list of themes of feedback in place of the one that ships.
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_THEMES_FILE", value_name = "FILE")]
+    pub themes_file: Option<PathBuf>,
+    /// For how many days somebody is kept who is known only through care referrals.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_STRANGERS_KEPT_DAYS",
+        value_name = "DAYS"
+    )]
+    pub strangers_kept_days: Option<u16>,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
@@ -240,6 +253,10 @@ pub struct Settings {
     pub operator: Operator,
     /// The mappings of the systems that send FHIR over HTTP.
     pub fhir_mappings: Vec<PathBuf>,
+    /// The list of themes of feedback, if it is the network\'s own.
+    pub themes_file: Option<PathBuf>,
+    /// For how many days somebody is kept who is known only through care referrals.
+    pub strangers_kept_days: u16,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
 }
@@ -308,6 +325,8 @@ pub const KEYS: &[&str] = &[
     "operator_address",
     "operator_system",
     "fhir_mappings",
+    "themes_file",
+    "strangers_kept_days",
 ];
 
 /// The environment variables that the binary reads.
@@ -338,6 +357,8 @@ pub const VARIABLES: &[&str] = &[
     "TACT_OPERATOR_ADDRESS",
     "TACT_OPERATOR_SYSTEM",
     "TACT_FHIR_MAPPINGS",
+    "TACT_THEMES_FILE",
+    "TACT_STRANGERS_KEPT_DAYS",
     "TACT_NOW",
     "TACT_ROLE",
     "TACT_URL",
@@ -443,6 +464,8 @@ impl Given {
                 system: line("operator_system", first!(operator_system))?,
             },
             fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
+            themes_file: first!(themes_file),
+            strangers_kept_days: first!(strangers_kept_days).unwrap_or(30),
             now: self.now,
         })
     }
@@ -559,6 +582,8 @@ impl Settings {
             let files: Vec<String> = self.fhir_mappings.iter().map(|file| file.display().to_string()).collect();
             lines.push(format!("fhir_mappings = {}", quoted(&files.join(","))));
         }
+        lines.extend(self.themes_file.as_deref().map(|file| format!("themes_file = {}", path(file))));
+        lines.push(format!("strangers_kept_days = {}", self.strangers_kept_days));
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")
     }
