@@ -161,6 +161,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/policies/in-force", EVERYONE, Open),
     ("GET",   "/v1/policies/diff", EVERYONE, Open),
     ("GET",   "/v1/policies/{version}", EVERYONE, Open),
+    ("POST",  "/v1/policies/{version}/scenarios", MANAGER, Open),
 ];
 
 /// What the rows' paths name.

@@ -137,6 +137,16 @@ async fn a_policy_is_published_once_and_takes_effect_when_it_says() {
     assert_eq!(of("purpose.emergency.limits").unwrap()["to"], "3 attempts per 24 hours", "{differs}");
     assert_eq!(of("purpose.promotion.basis"), Some(json!({"path": "purpose.promotion.basis", "from": "consent"})));
     assert_eq!(network.get("/v1/policies/diff?from=2026-03&to=2026-03").await.ok()["differences"], json!([]));
+    // The cases that ship hold for the policy that ships, and say of this one what it lacks.
+    let told = network.post("/v1/policies/default/scenarios", json!({})).await.ok();
+    assert_eq!((told["failed"].as_u64(), told["passed"].as_u64().unwrap() > 90), (Some(0), true), "{told}");
+    let told = network.post("/v1/policies/2026-03/scenarios", json!({})).await.ok();
+    let failed = told["cases"].as_array().unwrap().iter().find(|case| case["passed"] == false).unwrap();
+    assert!(failed["because"][0].as_str().unwrap().contains("step "), "{failed}");
+    let own = json!({"cases": [{"file": "mine.toml", "text": "name = 3"}]});
+    let told = network.post("/v1/policies/default/scenarios", own).await.ok();
+    assert!(told["cases"][0]["because"][0].as_str().unwrap().starts_with("line 1"), "{told}");
+    network.post("/v1/policies/default/scenarios", json!({"cases": []})).await.refused(422, "untrue");
     network.get("/v1/policies/diff?from=default&to=2026-3").await.refused(404, "not_found");
     let problem = network.get("/v1/policies/2026-3").await.refused(404, "not_found");
     assert!(problem["detail"].as_str().unwrap().contains("did you mean `2026-03`"), "{problem}");

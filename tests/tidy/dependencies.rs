@@ -46,7 +46,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["tact-evidence"]),
     ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
-    ("tact-scenario", &["tact"]),
+    ("tact-scenario", &["tact", "tact-directory"]),
     ("tact-simulation", &[]),
     ("tact-testbed", &["tact-bench"]),
     ("tact-tests", &[]),

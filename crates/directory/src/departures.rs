@@ -115,6 +115,7 @@ pub(crate) async fn whereto(
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// Beginnings of words of the name or of the new clinic's, in Cyrillic or Latin; absent: everybody.
+    #[param(example = "somova")]
     q: Option<String>,
     /// How many at most, from 1 to 200; absent: 50.
     limit: Option<usize>,

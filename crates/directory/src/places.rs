@@ -17,6 +17,7 @@ use crate::words::Sought;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// The name of a town, a street, a postal code: beginnings of words of a provider's name or address or a branch's name, in Cyrillic or Latin.
+    #[param(example = "Tomsk")]
     q: String,
     /// How many at most, from 1 to 100; absent: 20.
     limit: Option<usize>,

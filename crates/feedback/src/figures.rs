@@ -98,6 +98,7 @@ pub(crate) struct Cell {
     #[serde(skip_serializing_if = "Option::is_none")]
     clinician: Option<Uuid>,
     /// `YYYY-MM` in UTC, `YYYY`, or `ever`.
+    #[schema(example = "2026-03")]
     period: String,
     /// Whether nothing of it is shown: fewer than three people speak in it, or it would tell of fewer beside other cells.
     withheld: bool,

@@ -24,6 +24,7 @@ pub(crate) struct Wanted {
     value: Option<String>,
     /// Beginnings of words of the name or mail address, in any case and with е for ё, or a run of digits of the number, its end as a rule: at
     /// least three letters or digits. Several words must all be found. Quick however many patients there are.
+    #[param(example = "anna 4567")]
     q: Option<String>,
     /// A part of the name, the number or the mail address; at least three characters.
     text: Option<String>,

@@ -47,7 +47,7 @@ pub(crate) async fn forget(tx: &mut Tx, patient: Uuid) -> Result<(), DbError> {
 /// Makes the words of people whose old ones are forgotten. Their rows in `people` must be held by this transaction.
 pub(crate) async fn make<'p>(tx: &mut Tx, people: impl Iterator<Item = (Uuid, &'p Details)>) -> Result<(), DbError> {
     let rows = people.flat_map(|(patient, details)| words(details).into_iter().map(move |word| WordRow { word, patient }));
-    bulk::write(tx, rows.collect(), bulk::OnConflict::Replace).await
+    bulk::write(tx, rows.collect(), bulk::OnConflict::Fail).await
 }
 
 /// What a search for people asks for.

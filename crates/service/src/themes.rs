@@ -22,11 +22,13 @@ const MOST: usize = 100;
 #[schema(as = FeedbackTheme)]
 pub struct Named {
     /// Its code, as feedback names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "explanations")]
     pub code: Theme,
     /// Its name in Russian.
+    #[schema(example = "Объяснения")]
     pub ru: String,
     /// Its name in English.
+    #[schema(example = "Explanations")]
     pub en: String,
 }
 

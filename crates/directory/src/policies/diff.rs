@@ -27,7 +27,9 @@ pub(crate) struct Which {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PolicyDifferences)]
 pub(crate) struct Differences {
+    #[schema(example = "default")]
     from: String,
+    #[schema(example = "default")]
     to: String,
     /// By key of the policy's text. None: they decide alike.
     differences: Vec<One>,
@@ -38,6 +40,7 @@ pub(crate) struct Differences {
 #[schema(as = PolicyDifference)]
 pub(crate) struct One {
     /// The key, such as `purpose.promotion.limits`.
+    #[schema(example = "purpose.promotion.limits")]
     path: String,
     /// What the first says; absent: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +76,7 @@ pub(crate) async fn between(
     Ok(Json(Differences { from: which.from, to: which.to, differences }))
 }
 
-fn version<'p>(policies: &'p Policies, field: &str, version: &str) -> Result<&'p Published, Problem> {
+pub(super) fn version<'p>(policies: &'p Policies, field: &str, version: &str) -> Result<&'p Published, Problem> {
     policies.version(version).ok_or_else(|| {
         let near = tact_domain::nearest_word(version, policies.all().iter().map(|published| published.event.version.as_str()));
         let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
