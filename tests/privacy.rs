@@ -196,6 +196,8 @@ impl Life {
         self.post(&format!("{route}/{{referral}}/closing"), &ids, json!({})).await;
         let clinician = [("clinician", "00000000-0000-4000-8000-00000000000c")];
         self.post("/v1/clinicians/{clinician}/departure", &clinician, json!({"new_clinic": "City hospital 2"})).await;
+        let case = json!({"cases": [{"file": "mine.toml", "text": "name = 3"}]});
+        self.post("/v1/policies/{version}/scenarios", &[("version", "default")], case).await;
         let branch = json!({"name": "North", "time_zone": "Europe/Moscow"});
         self.send(Method::PUT, "/v1/branches/{code}", &[("code", "north")], branch).await.ok();
         let policy = json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-05-03T00:00:00Z"});

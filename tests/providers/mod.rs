@@ -40,8 +40,8 @@ async fn a_dirty_directory_goes_in_once_and_nothing_in_it_is_guessed() {
         assert_eq!(Account { dry_run: true, ..first.clone() }, dry);
         assert_eq!((first.services, first.services_of_nobody, first.services_refused), (22, 3, 0));
         assert_eq!((first.without_services, first.without_place), (3, 0));
-        // Garbage on one day makes the hours unknown, and so does a slip; one site is never open by its own word.
-        assert_eq!((first.without_hours, first.without_zone), (4, 1));
+        // Garbage on one day makes the hours unknown, and so does a slip.
+        assert_eq!((first.without_hours, first.without_zone), (3, 1));
         remarked(&first, 8, "`AM-PM` is not hours");
         remarked(&first, 9, "`800-430` is not hours");
         remarked(&first, 11, "`800AM-430AM` ends before it begins");
