@@ -125,6 +125,11 @@ impl Sight {
         self.number.is_some()
     }
 
+    /// Whether the number concerns anybody but the patient.
+    pub fn is_shared(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Whether nothing can be said, because a stream that concerns the number cannot be read.
     pub fn is_blind(&self) -> bool {
         self.blind
