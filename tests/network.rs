@@ -100,8 +100,13 @@ impl Network {
 
     /// The same with a dispatch file.
     pub(crate) async fn start_with(dispatch_file: Option<PathBuf>) -> Self {
-        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file).await;
-        network.begin().await
+        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file, NOON).await;
+        network.begin(NOON).await
+    }
+
+    /// Starts it at another moment, embedded.
+    pub(crate) async fn start_at(now: &str) -> Self {
+        Self::with(Storage::Embedded, "test".to_owned(), None, now).await.begin(now).await
     }
 
     /// Starts it at [`NOON`] on NATS JetStream and PostgreSQL.
@@ -117,11 +122,11 @@ impl Network {
             replicas: 1,
             database: Secret(Postgres::shared().await.unwrap().database().await.unwrap()),
         };
-        let mut network = Self::with(storage, fresh_name("net"), dispatch_file).await;
+        let mut network = Self::with(storage, fresh_name("net"), dispatch_file, NOON).await;
         network.manager = network.token(&["network_manager", "administrator"], None).await;
         let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT});
         network.post("/v1/policies", policy).await.ok();
-        network.begin().await
+        network.begin(NOON).await
     }
 
     /// The same on both set-ups, one after the other.
@@ -132,9 +137,9 @@ impl Network {
         }
     }
 
-    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>) -> Self {
+    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>, now: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::by_hand(time(NOON) - chrono::Duration::minutes(10));
+        let clock = Clock::by_hand(time(now) - chrono::Duration::minutes(10));
         let key = folder.path().join("shared.key");
         std::fs::write(&key, "5a".repeat(32)).unwrap();
         let settings = Settings {
@@ -165,12 +170,12 @@ impl Network {
         Self { running, clock, manager, client, keys: AtomicU32::new(0), target, folder }
     }
 
-    async fn begin(self) -> Self {
+    async fn begin(self, now: &str) -> Self {
         let network = self;
         for (code, zone) in [("north", "Europe/Moscow"), ("east", "Asia/Yekaterinburg")] {
             network.put(&format!("/v1/branches/{code}"), json!({"name": code, "time_zone": zone})).await.ok();
         }
-        network.clock.set(time(NOON));
+        network.clock.set(time(now));
         network
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use tact_dispatcher::store::Stage;
 use tact_domain::number::{NumberEvent, NumberStopAsked};
 use tact_domain::patient::events::Started;
-use tact_domain::{Actor, Channel};
+use tact_domain::{Actor, Channel, Code};
 use tact_service::permit::{Begun, begin};
 use tact_service::transact::Command;
 use uuid::Uuid;
@@ -135,35 +135,41 @@ async fn the_last_look_asks_the_number_too() {
     let of_other = permit(network, other, "callback", "sms").await;
     let started = Started { permit: of_other, contact: any_id() };
     let command = Command { event: any_id(), ..command };
-    let begun = begin(&app.transactor, &app.control, &app.numbers, other, &command, &started).await.unwrap();
+    let begun = begin(&app.transactor, &app.control, &app.numbers, other, &command, &started, false, None).await.unwrap();
     assert!(matches!(begun, Begun::Now(_)), "{begun:?}");
     scene.network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn permits_that_one_contact_covers_do_not_stand_in_each_others_way() {
+async fn permits_that_one_contact_covers_begin_as_one_contact_only() {
     let scene = scene().await;
     let network = &scene.network;
     let app = network.app();
-    let people = household(network, "+7 905 731-94-60").await;
-    let first = permit(network, people[0], "appointment_reminder", "sms").await;
+    let [elder, younger] = household(network, "+7 905 731-94-60").await;
+    let first = permit(network, elder, "appointment_reminder", "sms").await;
     let ask = json!({"purpose": "appointment_reminder", "channel": "sms", "branch": "north", "with": first});
-    let answer = network.post(&format!("/v1/patients/{}/permits", people[1]), ask).await.ok();
+    let answer = network.post(&format!("/v1/patients/{younger}/permits"), ask).await.ok();
     assert_eq!(answer["decision"], "permitted", "{answer}");
-    let contact = any_id();
-    for (patient, permit) in [(people[0], first), (people[1], id(&answer["permit"]))] {
-        let command = Command {
-            event: any_id(),
-            fingerprint: None,
-            time: None,
-            actor: Actor::System("test".into()),
-            branch: None,
-            cause: None,
-        };
+    let second = id(&answer["permit"]);
+    let begins = async |patient: Uuid, permit: Uuid, contact: Uuid, joined: bool| {
+        let actor = Actor::System("test".into());
+        let command = Command { event: any_id(), fingerprint: None, time: None, actor, branch: None, cause: None };
         let started = Started { permit, contact };
-        let begun = begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started).await.unwrap();
-        assert!(matches!(begun, Begun::Now(_)), "{begun:?}");
-    }
+        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, joined, None).await.unwrap() {
+            Begun::Now(_) => None,
+            Begun::Gone(codes) => Some(codes),
+            Begun::Before(done) => panic!("{done:?}"),
+        }
+    };
+    let contact = any_id();
+    let busy = Some(vec![Code::NumberBusy]);
+    // Not before the first, nor as another contact than the first, nor as part of one that it did not join.
+    assert_eq!(begins(younger, second, contact, true).await, busy);
+    assert_eq!(begins(younger, second, any_id(), false).await, busy);
+    assert_eq!(begins(elder, first, contact, true).await, busy);
+    assert_eq!(begins(elder, first, contact, false).await, None);
+    assert_eq!(begins(younger, second, any_id(), false).await, busy);
+    assert_eq!(begins(younger, second, contact, true).await, None);
     scene.network.stop().await;
 }
 

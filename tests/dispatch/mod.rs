@@ -4,6 +4,7 @@ mod callbacks;
 mod calls;
 mod crash;
 mod gateway;
+mod household;
 mod last_look;
 
 use std::path::PathBuf;

@@ -197,18 +197,27 @@ async fn reminders_for_two_children_on_one_day_are_one_contact() {
         let blocked = |list: &Value| list["entries"].as_array().unwrap().iter().any(|e| e["reasons"].to_string().contains("number_busy"));
         network.until_get(list, blocked).await;
         let app = network.app();
-        let companions = app.numbers.companions(&app.transactor, &app.control, elder, first).await.unwrap();
-        assert_eq!(companions.iter().map(|(patient, _)| *patient).collect::<Vec<_>>(), [younger]);
         // Not by itself: two people at two desks must not both ring.
         busy(&ask(network, younger, "appointment_reminder", "phone", None).await);
         busy(&ask(network, younger, "appointment_reminder", "sms", Some(first)).await);
         busy(&ask(network, third, "promotion", "phone", Some(first)).await);
         let second = permitted(&ask(network, younger, "appointment_reminder", "phone", Some(first)).await);
-        assert_eq!(app.numbers.together(&app.transactor, elder, first).await.unwrap(), [(younger, second)]);
-        // One call: one contact, recorded with each, and counted once.
-        let made = contact(network, elder, "appointment_reminder", "phone", first, "reached").await;
-        let body = json!({"direction": "outbound", "purpose": "appointment_reminder", "channel": "phone", "branch": "north", "outcome": "reached",
-            "permit": second, "contact": made["contact"]});
+        let known = app.transactor.patient_now(elder).await.unwrap();
+        let sight = app.numbers.look(&app.transactor, elder, known.position).await.unwrap();
+        assert_eq!(sight.together(first), [(younger, second)]);
+        // One call: one contact, begun and recorded with each, and counted once.
+        let mut begun = Vec::new();
+        for (patient, permit) in [(younger, second), (elder, first)] {
+            let start = format!("/v1/patients/{patient}/permits/{permit}/start");
+            begun.push(network.post(&start, json!({})).await.ok()["contact"].clone());
+        }
+        assert_eq!(begun[0], begun[1]);
+        let outcome = |permit: Uuid| {
+            json!({"direction": "outbound", "purpose": "appointment_reminder", "channel": "phone", "branch": "north", "outcome": "reached",
+                "permit": permit, "contact": begun[0]})
+        };
+        network.post(&format!("/v1/patients/{elder}/contacts"), outcome(first)).await.ok();
+        let body = outcome(second);
         let both = network.post(&format!("/v1/patients/{younger}/contacts"), body).await.ok();
         assert_eq!(both["breach"], false, "{both}");
         assert_eq!(busy(&ask(network, third, "promotion", "phone", None).await), "2026-03-09T10:00:00Z");

@@ -50,7 +50,7 @@ async fn copied(context: &jetstream::Context, network: &str, events: usize) -> R
     };
     context.create_stream(config).await?;
     let source = context.get_stream(format!("tact-{network}")).await?;
-    let consumer = pull::Config { durable_name: Some("copy".to_owned()), ack_policy: AckPolicy::All, ..Default::default() };
+    let consumer = pull::Config { durable_name: Some("copy".to_owned()), ack_policy: AckPolicy::None, ..Default::default() };
     let consumer = source.create_consumer(consumer).await?;
     let copying = async {
         let mut messages = consumer.stream().max_messages_per_batch(8192).messages().await?;

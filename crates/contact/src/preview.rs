@@ -69,7 +69,7 @@ pub(crate) async fn preview(
     };
     let sight = app.numbers.look(&app.transactor, patient, known.position).await?;
     let zone = || app.control.zone(&known.state);
-    let mut answer = match would_be(&sight, &known.state, policy, &ask, now, zone) {
+    let mut answer = match would_be(&sight, &known.state, policy, &ask, None, now, zone) {
         Decision::Permitted(permitted) => Answered::yes(permitted, None)?,
         Decision::Refused(refused) => Answered::no(refused, None, &caller),
     };

@@ -36,7 +36,8 @@ pub(crate) async fn start(
 ) -> Result<Answer<Begun>, Problem> {
     write.caller.may(Permission::Contact)?;
     app.holds_permit(&write.caller, patient, permit).await?;
-    let contact = write.id("contact");
+    // What one contact covers begins as one, whoever of them it begins with.
+    let contact = app.numbers.begun_as(&app.transactor, patient, permit).await?.unwrap_or_else(|| write.id("contact"));
     let command = write.command(patient, None, None);
     let done = app.transactor.record(patient, &command, &Event::Started(Started { permit, contact })).await?;
     Ok(Answer(Begun { contact, receipt: (&done).into() }, done.position, done.repeated))

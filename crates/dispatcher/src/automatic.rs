@@ -18,7 +18,8 @@ use tact_service::transact::{Command, Failure};
 use tokio::sync::watch;
 
 use crate::Desk;
-use crate::message::{self, Wanted};
+use crate::household::waits_for;
+use crate::message::{Draft, Wanted};
 use crate::setup::Setup;
 
 /// How often the worklists are gone through.
@@ -128,11 +129,13 @@ async fn entry(desk: &Desk, setup: &Setup, branch: &Branch, purpose: &Purpose, r
         number: OnNumber::default(),
     };
     let sight = app.numbers.look(&app.transactor, row.patient, known.position).await?;
-    if matches!(would_be(&sight, state, policy, &ask, now, || app.control.zone(state)), Decision::Refused(_)) {
+    if matches!(would_be(&sight, state, policy, &ask, None, now, || app.control.zone(state)), Decision::Refused(_)) {
         return Ok(());
     }
     let wanted = Wanted { id: ask.permit, purpose, channel, branch, about: Some(row.about), valid_until: now };
-    if message::make(app, setup, &wanted, row.patient, state).await?.is_err() {
+    let Ok(draft) = Draft::of(app, setup, wanted, row.patient, state).await? else { return Ok(()) };
+    // Two children's reminders go out as one: the first waits for the second to be due.
+    if draft.may_be_shared() && waits_for(app, &sight, state, policy, &ask, row.at, now).is_some() {
         return Ok(());
     }
     let command = Command {

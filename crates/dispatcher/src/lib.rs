@@ -8,6 +8,7 @@ mod automatic;
 mod callbacks;
 mod calls;
 pub mod gateway;
+mod household;
 mod message;
 pub mod points;
 mod review;

@@ -17,8 +17,12 @@ pub enum Point {
     Claimed,
     /// Its message is made; nothing is begun.
     Made,
+    /// A permit for somebody who shares the number, to be told with the same message, stands in the log.
+    Asked,
     /// `contact.started` stands in the log; nothing has left.
     Begun,
+    /// It stands in the stream of somebody who shares the number too; nothing is noted of that.
+    Joined,
     /// The request to the gateway is about to be made.
     Sending,
     /// The gateway has answered; nothing is noted of it.
@@ -31,22 +35,27 @@ pub enum Point {
     Settling,
     /// The outcome stands in the log, and is not noted here.
     Recorded,
+    /// It stands in the stream of somebody else whom the message was for, too.
+    RecordedToo,
 }
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Read,
         Self::Taken,
         Self::Claimed,
         Self::Made,
+        Self::Asked,
         Self::Begun,
+        Self::Joined,
         Self::Sending,
         Self::Sent,
         Self::Asking,
         Self::Voiding,
         Self::Settling,
         Self::Recorded,
+        Self::RecordedToo,
     ];
 }
 

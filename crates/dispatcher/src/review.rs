@@ -21,7 +21,7 @@ use crate::store::{Count, Dispatch, Stage};
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
-    /// `review` (if absent: those that a person is to close), `waiting`, `open`, `done` or `dropped`.
+    /// `review` (if absent: those that a person is to close), `waiting`, `open`, `covered` by another's contact, `done` or `dropped`.
     #[param(inline)]
     state: Option<InState>,
     /// The `next` of the page before.
@@ -40,6 +40,8 @@ enum InState {
     Waiting,
     /// It has begun, and how it ended is not known.
     Open,
+    /// It has begun as part of another's contact, who has the same number.
+    Covered,
     /// How it ended is recorded.
     Done,
     /// It never began, and will not.
@@ -82,7 +84,7 @@ impl From<Dispatch> for One {
             Word::Own(_) => None,
         });
         Self {
-            contact: dispatch.contact,
+            contact: dispatch.covered_by.unwrap_or(dispatch.contact),
             permit: dispatch.permit,
             patient: dispatch.patient,
             purpose: dispatch.purpose,
@@ -132,6 +134,7 @@ pub(crate) async fn list(
         InState::Review => Stage::Review,
         InState::Waiting => Stage::Waiting,
         InState::Open => Stage::Open,
+        InState::Covered => Stage::Covered,
         InState::Done => Stage::Done,
         InState::Dropped => Stage::Dropped,
     };
@@ -179,7 +182,7 @@ pub(crate) async fn close(
     let found = desk.store.of_contact(contact).await.map_err(database)?.filter(|dispatch| dispatch.branch == branch);
     match found.map(|dispatch| dispatch.stage) {
         Some(Stage::Open | Stage::Review | Stage::Done) => {}
-        Some(Stage::Waiting | Stage::Dropped) => {
+        Some(Stage::Waiting | Stage::Dropped | Stage::Covered) => {
             return Err(Problem::conflict("this message has not begun: there is nothing to close"));
         }
         None => return Err(Problem::not_found(format!("branch `{branch}` has sent no message {contact}"))),

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tact_domain::patient::events::{Event, PermitRef, Started};
 use tact_domain::patient::state::{Fate, Standing};
-use tact_domain::{Channel, Outcome, Recorded, Time};
+use tact_domain::{Channel, Code, Outcome, Recorded, Time};
 use tact_event_log::StreamId;
+use tact_service::number::Sight;
 use tact_service::permit::{Begun, begin};
 use tact_service::transact::{Failure, Patient};
 use tokio::sync::{Notify, mpsc, watch};
@@ -21,9 +22,10 @@ use uuid::Uuid;
 
 use crate::Desk;
 use crate::gateway::{Gateway, Known, Message, Sent};
-use crate::message::{self, Wanted};
+use crate::household::{self, Follows};
+use crate::message::{Draft, Wanted};
 use crate::points::Point;
-use crate::settle::{Unsettled, command, settle};
+use crate::settle::{Unsettled, command, cover, settle};
 use crate::setup::Setup;
 use crate::status::{Said, Word};
 use crate::store::{Claim, Dispatch, New, Opened, Stage};
@@ -277,12 +279,15 @@ impl Dispatcher {
                 let said = Said { word: Word::Own(recorded.outcome), at: recorded.time };
                 return settle(&self.desk, dispatch.contact, said).await.map(drop);
             }
-            Some(Fate::Started { .. } | Fate::Used { .. }) => return Ok(store.drop(dispatch.permit, "used_elsewhere").await?),
+            // As part of another's contact, or by somebody else.
+            Some(Fate::Started { contact, .. } | Fate::Used { contact }) => {
+                let covered = cover(&self.desk, &New::from(dispatch), contact, now).await?;
+                return if covered { Ok(()) } else { Ok(store.drop(dispatch.permit, "used_elsewhere").await?) };
+            }
             Some(Fate::Ended(_)) | None => return Ok(store.drop(dispatch.permit, "ended").await?),
         }
-        let Some((gateway, setup)) = gateway.zip(self.desk.setup.as_ref()) else {
-            return self.give_back(dispatch, patient, "no_gateway").await;
-        };
+        let given_back = async |reason: &str| give_back(&self.desk, &New::from(dispatch), patient, reason).await;
+        let Some((gateway, setup)) = gateway.zip(self.desk.setup.as_ref()) else { return given_back("no_gateway").await };
         let wanted = Wanted {
             id: dispatch.contact,
             purpose: &dispatch.purpose,
@@ -291,44 +296,52 @@ impl Dispatcher {
             about: permit.and_then(|permit| permit.occasion.as_ref()).map(|used| used.about),
             valid_until: permit.map_or(dispatch.expires_at, |permit| permit.expires_at),
         };
-        let message = match message::make(app, setup, &wanted, patient, &known.state).await? {
-            Ok(message) => message,
-            Err(reason) => return self.give_back(dispatch, patient, &reason).await,
+        let mut draft = match Draft::of(app, setup, wanted, patient, &known.state).await? {
+            Ok(draft) => draft,
+            Err(reason) => return given_back(&reason).await,
         };
-        drop(known);
         points.reach(Point::Made, dispatch.permit).await;
+        // The number is looked at once, at the last moment: whom it concerns, and whether it may be rung.
+        let mut sight = None;
+        if dispatch.channel.uses_number() {
+            let seen = app.numbers.look(&app.transactor, patient, known.position).await?;
+            match household::follows(&seen, dispatch.permit, CLAIMED, now) {
+                Follows::Nobody => {}
+                Follows::Wait => return Ok(store.later(dispatch.permit, now + household::LOOK_AGAIN).await?),
+                Follows::Late => return given_back(&refused(&[Code::NumberBusy])).await,
+            }
+            sight = Some(seen);
+        }
+        let shared = sight.as_ref().is_some_and(Sight::is_shared);
+        if let Some(seen) = sight.as_ref().filter(|_| shared)
+            && household::invite(&self.desk, dispatch, &known, seen, &draft).await?
+        {
+            // Their permits stand there since.
+            sight = None;
+        }
+        drop(known);
         let started = Started { permit: dispatch.permit, contact: dispatch.contact };
-        let command = command(app, &[b"started", dispatch.permit.as_bytes()], dispatch, None);
-        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started).await? {
+        let command = command(app, &[b"started", dispatch.permit.as_bytes()], &dispatch.branch, None);
+        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, false, sight).await? {
             Begun::Now(done) => {
                 points.reach(Point::Begun, dispatch.permit).await;
-                let dispatch = Dispatch { started_at: Some(done.recorded.envelope.time), ..dispatch.clone() };
-                self.send(&dispatch, gateway, &message, work).await
+                let started_at = done.recorded.envelope.time;
+                let dispatch = Dispatch { started_at: Some(started_at), ..dispatch.clone() };
+                if shared {
+                    household::gather(&self.desk, &dispatch, patient, started_at, &mut draft).await;
+                }
+                match draft.message() {
+                    Ok(message) => self.send(&dispatch, gateway, &message, work).await,
+                    // It could be made before, and each addition to it: there is no way here.
+                    Err(_) => self.ask(&dispatch, Some(gateway)).await,
+                }
             }
             Begun::Before(done) => {
                 let started_at = Some(done.recorded.envelope.time);
                 self.ask(&Dispatch { started_at, ..dispatch.clone() }, Some(gateway)).await
             }
-            Begun::Gone(codes) => {
-                let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-                let reason = if codes.is_empty() { "ended".to_owned() } else { format!("refused:{}", codes.join(",")) };
-                self.give_back(dispatch, patient, &reason).await
-            }
+            Begun::Gone(codes) => given_back(&refused(&codes)).await,
         }
-    }
-
-    /// A permit that is not used is given back, so that it counts no longer and somebody else may do better.
-    async fn give_back(&self, dispatch: &Dispatch, patient: Uuid, reason: &str) -> Result<(), Unsettled> {
-        let Desk { app, store, .. } = &*self.desk;
-        let command = command(app, &[b"released", dispatch.permit.as_bytes()], dispatch, None);
-        let released = Event::Released(PermitRef { permit: dispatch.permit });
-        match app.transactor.record(patient, &command, &released).await {
-            // What is dead already need not be given back.
-            Ok(_) | Err(Failure::Untrue(_)) => {}
-            Err(failure) => return Err(failure.into()),
-        }
-        tracing::info!(permit = %dispatch.permit, reason, "a permit was given back unused");
-        Ok(store.drop(dispatch.permit, reason).await?)
     }
 
     /// Hands the message over. Only whoever has just begun the contact comes here, once; what was surely not taken may be tried again from
@@ -428,6 +441,26 @@ impl Dispatcher {
         self.desk.points.reach(Point::Settling, dispatch.permit).await;
         settle(&self.desk, dispatch.contact, said).await.map(drop)
     }
+}
+
+/// Why a permit is given back that would not be granted any more.
+pub(crate) fn refused(codes: &[Code]) -> String {
+    let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
+    if codes.is_empty() { "ended".to_owned() } else { format!("refused:{}", codes.join(",")) }
+}
+
+/// A permit that is not used is given back, so that it counts no longer and somebody else may do better.
+pub(crate) async fn give_back(desk: &Desk, unused: &New, patient: Uuid, reason: &str) -> Result<(), Unsettled> {
+    let New { permit, branch, .. } = unused;
+    let command = command(&desk.app, &[b"released", permit.as_bytes()], branch, None);
+    let released = Event::Released(PermitRef { permit: *permit });
+    match desk.app.transactor.record(patient, &command, &released).await {
+        // What is dead already need not be given back.
+        Ok(_) | Err(Failure::Untrue(_)) => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    tracing::info!(%permit, reason, "a permit was given back unused");
+    Ok(desk.store.drop(*permit, reason).await?)
 }
 
 /// What one worker has.

@@ -7,7 +7,7 @@ use tact_database::DbError;
 use tact_domain::patient::events::{Corrected, Event, Made};
 use tact_domain::patient::state::{Fate, Standing};
 use tact_domain::patient::{State, Untrue};
-use tact_domain::{Actor, Direction, Outcome, Time};
+use tact_domain::{Actor, Branch, Direction, Outcome, Time};
 use tact_service::App;
 use tact_service::transact::{Command, Failure};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::Desk;
 use crate::message::between;
 use crate::points::Point;
 use crate::status::{Said, Status, Word};
-use crate::store::{Dispatch, Stage, say};
+use crate::store::{Dispatch, New, Stage, covered, say, say_covered};
 use crate::whom::{Meant, ask_whose, meant};
 
 /// Why nothing was settled; it may be tried again.
@@ -67,9 +67,17 @@ pub async fn settle(desk: &Desk, contact: Uuid, said: Said) -> Result<Settled, U
         return Ok(Settled::Open);
     };
     if dispatch.outcome != Some(outcome) {
-        record(app, &dispatch, outcome, counts.at).await?;
+        record(app, &dispatch, contact, outcome, counts.at).await?;
         points.reach(Point::Recorded, dispatch.permit).await;
     }
+    // Somebody may have come to be covered after the outcome was recorded of the first.
+    for other in covered(&mut tx, contact).await? {
+        if other.outcome != Some(outcome) {
+            record(app, &other, contact, outcome, counts.at).await?;
+            points.reach(Point::RecordedToo, other.permit).await;
+        }
+    }
+    say_covered(&mut tx, contact, outcome).await?;
     // Told again, it has been obeyed: whoever has the number has been asked, and may have answered since.
     let stop = Word::Gateway(Status::OptedOut);
     if said.word == stop && dispatch.said.is_none_or(|known| known.word != stop) {
@@ -80,15 +88,25 @@ pub async fn settle(desk: &Desk, contact: Uuid, said: Said) -> Result<Settled, U
     Ok(Settled::Outcome(outcome))
 }
 
+/// A permit has begun as part of another's contact: how that has ended, if it has, is recorded of this one. False: it is no contact of ours.
+pub(crate) async fn cover(desk: &Desk, new: &New, contact: Uuid, started_at: Time) -> Result<bool, Unsettled> {
+    let Some((tx, leader)) = desk.store.cover(new, contact, started_at).await? else { return Ok(false) };
+    tx.commit().await?;
+    if let Some(said) = leader.said.filter(|_| leader.outcome.is_some()) {
+        settle(desk, contact, said).await?;
+    }
+    Ok(true)
+}
+
 /// The command by which the dispatcher appends an event: its id follows from what it is about, so that being told twice does nothing twice.
-pub(crate) fn command(app: &App, parts: &[&[u8]], dispatch: &Dispatch, time: Option<Time>) -> Command {
+pub(crate) fn command(app: &App, parts: &[&[u8]], branch: &Branch, time: Option<Time>) -> Command {
     let parts: Vec<&[u8]> = std::iter::once(&b"dispatcher"[..]).chain(parts.iter().copied()).collect();
     Command {
         event: app.keys.derive(&parts),
         fingerprint: None,
         time,
         actor: Actor::System("dispatcher".into()),
-        branch: Some(dispatch.branch.clone()),
+        branch: Some(branch.clone()),
         cause: None,
     }
 }
@@ -106,23 +124,25 @@ async fn state_of(app: &App, patient: Uuid) -> Result<std::sync::Arc<tact_servic
     Err(Failure::Busy)
 }
 
-/// Records the outcome, or corrects the one that is recorded.
-async fn record(app: &App, dispatch: &Dispatch, outcome: Outcome, at: Time) -> Result<(), Unsettled> {
-    let Dispatch { contact, patient, .. } = dispatch;
+/// Records of the patient of one permit how the contact ended, or corrects what is recorded.
+async fn record(app: &App, dispatch: &Dispatch, contact: Uuid, outcome: Outcome, at: Time) -> Result<(), Unsettled> {
+    let patient = &dispatch.patient;
+    // One event in each of the streams of those whom the contact covers.
+    let of = if dispatch.contact == contact { contact } else { dispatch.permit };
     for _ in 0..ATTEMPTS {
         let known = state_of(app, *patient).await?;
         let now = app.clock.now();
-        let (command, event) = match known.state.contacts.iter().find(|c| c.id == *contact) {
+        let (command, event) = match known.state.contacts.iter().find(|c| c.id == contact) {
             Some(recorded) if recorded.outcome == outcome => return Ok(()),
             Some(recorded) => {
                 let time = between(at, Some(recorded.time), now);
                 let moment = at.timestamp_millis().to_be_bytes();
-                let parts: [&[u8]; 4] = [b"corrected", contact.as_bytes(), outcome.as_str().as_bytes(), &moment];
-                (command(app, &parts, dispatch, Some(time)), Event::Corrected(Corrected { contact: *contact, outcome }))
+                let parts: [&[u8]; 4] = [b"corrected", of.as_bytes(), outcome.as_str().as_bytes(), &moment];
+                (command(app, &parts, &dispatch.branch, Some(time)), Event::Corrected(Corrected { contact, outcome }))
             }
             None => {
                 let time = between(at, begun(&known.state, dispatch), now);
-                (command(app, &[b"made", contact.as_bytes()], dispatch, Some(time)), made(dispatch, outcome))
+                (command(app, &[b"made", of.as_bytes()], &dispatch.branch, Some(time)), made(dispatch, contact, outcome))
             }
         };
         match app.transactor.record(*patient, &command, &event).await {
@@ -137,9 +157,9 @@ async fn record(app: &App, dispatch: &Dispatch, outcome: Outcome, at: Time) -> R
     Err(Failure::Busy.into())
 }
 
-fn made(dispatch: &Dispatch, outcome: Outcome) -> Event {
+fn made(dispatch: &Dispatch, contact: Uuid, outcome: Outcome) -> Event {
     Event::Made(Made {
-        contact: dispatch.contact,
+        contact,
         direction: Direction::Outbound,
         purpose: dispatch.purpose.clone(),
         channel: dispatch.channel,
@@ -162,7 +182,7 @@ fn begun(state: &State, dispatch: &Dispatch) -> Option<Time> {
 /// The person asked not to be contacted. What rests on consent ends with the consent; of anything else, "don't call me" is the least that they
 /// can have meant (P4, P14).
 async fn obey(app: &App, dispatch: &Dispatch, at: Time) -> Result<(), Unsettled> {
-    let asked = command(app, &[b"stop", dispatch.contact.as_bytes()], dispatch, Some(at));
+    let asked = command(app, &[b"stop", dispatch.contact.as_bytes()], &dispatch.branch, Some(at));
     let meant = match meant(app, dispatch).await? {
         Meant::Several(number) => return Ok(ask_whose(app, dispatch, number, &asked).await?),
         Meant::One(people) => people,
@@ -170,7 +190,7 @@ async fn obey(app: &App, dispatch: &Dispatch, at: Time) -> Result<(), Unsettled>
     let event = app.meant_by_stop(Some(&dispatch.purpose)).await?;
     for patient in meant {
         let parts: [&[u8]; 3] = [b"opted out", dispatch.contact.as_bytes(), patient.as_bytes()];
-        let command = command(app, &parts, dispatch, Some(at));
+        let command = command(app, &parts, &dispatch.branch, Some(at));
         match app.transactor.record(patient, &command, &event).await {
             Ok(_) => {}
             // Somebody who was registered and came to nothing, or is known by the number alone.

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use smol_str::SmolStr;
-use tact_database::{Component, Db, DbError, Target, Tx, all, one, one_in, run, run_in, to_millis};
+use tact_database::bulk::{self, OnConflict};
+use tact_database::{Component, Db, DbError, Target, Tx, all, all_in, one, one_in, run, run_in, to_millis};
 use tact_domain::{Branch, Channel, Outcome, Purpose, Time};
 use tact_event_log::Position;
 use uuid::Uuid;
@@ -15,8 +16,14 @@ use crate::status::{Said, Status, Word};
 
 static TABLES: Component = Component {
     name: "dispatch",
-    postgres: &[include_str!("../../../migrations/postgres/dispatch/0001_tables.sql")],
-    sqlite: &[include_str!("../../../migrations/sqlite/dispatch/0001_tables.sql")],
+    postgres: &[
+        include_str!("../../../migrations/postgres/dispatch/0001_tables.sql"),
+        include_str!("../../../migrations/postgres/dispatch/0002_households.sql"),
+    ],
+    sqlite: &[
+        include_str!("../../../migrations/sqlite/dispatch/0001_tables.sql"),
+        include_str!("../../../migrations/sqlite/dispatch/0002_households.sql"),
+    ],
     durable: true,
 };
 
@@ -25,7 +32,7 @@ macro_rules! columns {
         concat!(
             $before,
             " permit, contact, patient, purpose, channel, branch, expires_at, state, reason, started_at, status, status_at,
-            gateway_said, outcome, asked, look_at, claimed_until ",
+            gateway_said, outcome, asked, covered_by ",
             $after
         )
     };
@@ -36,9 +43,6 @@ const MOVE: &str =
     "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
 /// Of two that start together, the one that is further back counts.
 const BEGIN: &str = "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO NOTHING";
-const ADD: &str = "INSERT INTO dispatches
-    (permit, contact, patient, purpose, channel, branch, expires_at, state, reason, gateway_said, asked, look_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, 0, $10) ON CONFLICT (permit) DO NOTHING";
 macro_rules! claim {
     ($channels:literal) => {
         columns!(
@@ -64,6 +68,11 @@ const DROP: &str = "UPDATE dispatches SET state = 'dropped', reason = $2, claime
 const OPEN: &str = "UPDATE dispatches SET state = 'open', started_at = $2, look_at = $3, status = coalesce(status, $4),
     status_at = coalesce(status_at, $5), gateway_said = (gateway_said OR $6), claimed_by = NULL, claimed_until = NULL
     WHERE permit = $1 AND state IN ('waiting', 'open')";
+/// Whoever is covered by another's contact has begun with it.
+const COVER: &str = "UPDATE dispatches SET state = 'covered', covered_by = $2, started_at = $3, reason = NULL, claimed_by = NULL,
+    claimed_until = NULL WHERE permit = $1 AND state = 'waiting'";
+const COVERED: &str = columns!("SELECT", "FROM dispatches WHERE covered_by = $1 ORDER BY permit");
+const SAY_COVERED: &str = "UPDATE dispatches SET outcome = $2 WHERE covered_by = $1";
 const REVIEW: &str = "UPDATE dispatches SET state = 'review', reason = $2, claimed_by = NULL, claimed_until = NULL
     WHERE permit = $1 AND state = 'open'";
 /// Changes nothing, and has whoever settles the same contact wait until this transaction is over.
@@ -77,8 +86,26 @@ const COUNTS: &str = "SELECT branch, channel, purpose, state, reason, outcome, c
     GROUP BY branch, channel, purpose, state, reason, outcome ORDER BY branch, channel, purpose, state, reason, outcome";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
-pub const SQL: &[&str] =
-    &[POSITION, MOVE, BEGIN, ADD, CLAIM, CLAIM_REST, HOLD, LATER, DROP, OPEN, REVIEW, LOCK, OF_CONTACT, SAY, LIST, COUNTS];
+pub const SQL: &[&str] = &[
+    POSITION,
+    MOVE,
+    BEGIN,
+    CLAIM,
+    CLAIM_REST,
+    HOLD,
+    LATER,
+    DROP,
+    OPEN,
+    COVER,
+    COVERED,
+    SAY_COVERED,
+    REVIEW,
+    LOCK,
+    OF_CONTACT,
+    SAY,
+    LIST,
+    COUNTS,
+];
 
 /// The store; cheap to clone.
 #[derive(Debug, Clone)]
@@ -93,7 +120,9 @@ pub enum Stage {
     Waiting,
     /// It has begun, and how it ended is not known.
     Open,
-    /// The same, and nobody can be asked any more: a person is to close it.
+    /// It has begun as part of another's contact, which covers both: how that ends is how this ends.
+    Covered,
+    /// The same as [`Stage::Open`], and nobody can be asked any more: a person is to close it.
     Review,
     /// How it ended is recorded.
     Done,
@@ -102,9 +131,10 @@ pub enum Stage {
 }
 
 impl Stage {
-    const WORDS: [(&'static str, Self); 5] = [
+    const WORDS: [(&'static str, Self); 6] = [
         ("waiting", Self::Waiting),
         ("open", Self::Open),
+        ("covered", Self::Covered),
         ("review", Self::Review),
         ("done", Self::Done),
         ("dropped", Self::Dropped),
@@ -149,6 +179,26 @@ pub struct Dispatch {
     pub outcome: Option<Outcome>,
     /// How often it was looked at in vain.
     pub asked: u32,
+    /// The contact of another's permit that covers this one too.
+    pub covered_by: Option<Uuid>,
+}
+
+tact_database::table! {
+    /// A row as it begins.
+    struct NewRow = "dispatches" key(permit) {
+        permit: Uuid,
+        contact: Uuid,
+        patient: Uuid,
+        purpose: String,
+        channel: String,
+        branch: String,
+        expires_at: Time,
+        state: String,
+        reason: Option<String>,
+        gateway_said: bool,
+        asked: i64,
+        look_at: Time,
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -168,6 +218,7 @@ struct Row {
     gateway_said: bool,
     outcome: Option<String>,
     asked: i64,
+    covered_by: Option<Uuid>,
 }
 
 impl Row {
@@ -200,6 +251,7 @@ impl Row {
             said,
             outcome: self.outcome.as_deref().map(str::parse).transpose().map_err(|_| unreadable("outcome"))?,
             asked: u32::try_from(self.asked).unwrap_or(u32::MAX),
+            covered_by: self.covered_by,
         })
     }
 }
@@ -221,6 +273,13 @@ pub struct New {
     pub branch: Branch,
     /// When it ends by itself.
     pub expires_at: Time,
+}
+
+impl From<&Dispatch> for New {
+    fn from(dispatch: &Dispatch) -> Self {
+        let Dispatch { permit, contact, patient, purpose, channel, branch, expires_at, .. } = dispatch.clone();
+        Self { permit, contact, patient, purpose, channel, branch, expires_at }
+    }
 }
 
 /// How many dispatches stand alike.
@@ -266,25 +325,7 @@ impl Store {
     /// Takes permits in, and moves the position, in one transaction. What has ended already is dropped, and counted so.
     pub(crate) async fn take(&self, new: &[New], position: Position, now: Time) -> Result<(), DbError> {
         let mut tx = self.db.begin().await?;
-        for one in new {
-            let late = one.expires_at <= now;
-            let (state, reason) = if late { (Stage::Dropped, Some("expired")) } else { (Stage::Waiting, None) };
-            let New { permit, contact, patient, purpose, channel, branch, expires_at } = one;
-            run_in!(
-                &mut tx,
-                ADD,
-                permit,
-                contact,
-                patient,
-                purpose.as_str(),
-                channel.as_str(),
-                branch.as_str(),
-                to_millis(*expires_at),
-                state.as_str(),
-                reason,
-                to_millis(now)
-            )?;
-        }
+        add(&mut tx, new, now).await?;
         run_in!(&mut tx, MOVE, position.to_stored().cast_signed())?;
         tx.commit().await
     }
@@ -327,6 +368,16 @@ impl Store {
         tx.commit().await
     }
 
+    /// This permit has begun as part of another's contact. What is recorded of that contact is recorded of this from now on: a transaction in
+    /// which nobody settles it, with what is known of the contact. `None`: it is no contact of ours, and nothing was noted.
+    pub(crate) async fn cover(&self, new: &New, contact: Uuid, started_at: Time) -> Result<Option<(Tx, Dispatch)>, DbError> {
+        let Some((mut tx, leader)) = self.locked(contact).await? else { return Ok(None) };
+        // It may come to be covered before it is read from the log.
+        add(&mut tx, std::slice::from_ref(new), started_at).await?;
+        run_in!(&mut tx, COVER, new.permit, contact, to_millis(started_at))?;
+        Ok(Some((tx, leader)))
+    }
+
     /// Nobody can be asked any more.
     pub(crate) async fn review(&self, permit: Uuid, reason: &str) -> Result<(), DbError> {
         run!(&self.db, REVIEW, permit, reason).map(drop)
@@ -367,6 +418,29 @@ impl Store {
     }
 }
 
+/// Adds the rows of new permits, all at once; one that is there already stays as it is.
+async fn add(tx: &mut Tx, new: &[New], now: Time) -> Result<(), DbError> {
+    let row = |new: &New| {
+        let late = new.expires_at <= now;
+        let (stage, reason) = if late { (Stage::Dropped, Some("expired")) } else { (Stage::Waiting, None) };
+        NewRow {
+            permit: new.permit,
+            contact: new.contact,
+            patient: new.patient,
+            purpose: new.purpose.to_string(),
+            channel: new.channel.as_str().to_owned(),
+            branch: new.branch.to_string(),
+            expires_at: to_millis(new.expires_at),
+            state: stage.as_str().to_owned(),
+            reason: reason.map(ToOwned::to_owned),
+            gateway_said: false,
+            asked: 0,
+            look_at: to_millis(now),
+        }
+    };
+    bulk::write(tx, new.iter().map(row).collect(), OnConflict::Keep).await
+}
+
 /// Who claims, until when, and on which of the machines' four channels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claim<'a> {
@@ -393,4 +467,15 @@ pub(crate) async fn say(tx: &mut Tx, contact: Uuid, said: &Said, outcome: Option
     };
     let outcome = outcome.map(Outcome::as_str);
     run_in!(tx, SAY, contact, word, to_millis(said.at), by_gateway, outcome, stage.as_str()).map(drop)
+}
+
+/// Those whom a contact covers beside the one that it is under.
+pub(crate) async fn covered(tx: &mut Tx, contact: Uuid) -> Result<Vec<Dispatch>, DbError> {
+    let rows: Vec<Row> = all_in!(tx, COVERED, contact)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Notes of those whom a contact covers how it ended.
+pub(crate) async fn say_covered(tx: &mut Tx, contact: Uuid, outcome: Outcome) -> Result<(), DbError> {
+    run_in!(tx, SAY_COVERED, contact, outcome.as_str()).map(drop)
 }

@@ -7,23 +7,24 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use lru::LruCache;
 use smol_str::SmolStr;
 use tact_database::DbError;
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::number::{Answer, Number, NumberEvent, NumberReserved, Party, RESERVED_FOR, Wanted, answer, day_of};
 use tact_domain::patient::admit::CLOCK_TOLERANCE;
-use tact_domain::patient::state::Standing;
-use tact_domain::patient::{State, agenda};
+use tact_domain::patient::state::{Fate, Permit, Standing};
+use tact_domain::patient::{Entry, State, agenda};
 use tact_domain::policy::Policy;
-use tact_domain::{Envelope, Recorded, Time, Zone, to_millis};
+use tact_domain::{Envelope, Purpose, Recorded, Time, Zone, to_millis};
 use tact_event_log::{Append, EventLog, Freshness, LogError, NewEvent, Position, Stored, StreamId};
 use tact_personal::Personal;
 use tact_personal::number::Shared;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::control::{Control, in_force};
+use crate::control::Control;
 use crate::ids::IdKey;
 use crate::transact::{Command, Failure, Patient, Transactor};
 
@@ -124,6 +125,11 @@ impl Sight {
         self.number.is_some()
     }
 
+    /// Whether the number concerns anybody but the patient.
+    pub fn is_shared(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Whether nothing can be said, because a stream that concerns the number cannot be read.
     pub fn is_blind(&self) -> bool {
         self.blind
@@ -153,15 +159,59 @@ impl Sight {
         open.filter(|o| o.patient.state.is_open() && o.patient.set_aside().is_none()).map(|o| (o.person, &o.patient.state))
     }
 
+    /// What the others who have the number are owed of a purpose on a day of their calendar, due now or later: of each the earliest.
+    pub fn owed(&self, control: &Control, policy: &Policy, purpose: &Purpose, day: NaiveDate) -> Vec<(Uuid, Entry)> {
+        let mut found = Vec::new();
+        for (other, state) in self.others() {
+            let zone = control.zone(state);
+            let owed = agenda(state, policy, &zone).into_iter();
+            found.extend(owed.filter(|e| e.purpose == *purpose && day_of(e.at, &zone) == day).map(|e| (other, e)).take(1));
+        }
+        found
+    }
+
     /// The permits that one contact is to cover together with this one, with the patients whose they are.
     pub fn together(&self, permit: Uuid) -> Vec<(Uuid, Uuid)> {
-        let Some((_, known)) = &self.number else { return Vec::new() };
-        let reserved = &known.number.reservations;
-        let Some(own) = reserved.iter().rev().find(|r| r.permit == permit) else { return Vec::new() };
-        let group = own.joins.unwrap_or(own.reservation);
-        let members = reserved.iter().filter(|r| r.permit != permit && r.joins.unwrap_or(r.reservation) == group);
         // Each permit once, however often it was reserved.
-        members.map(|r| (r.permit, r.patient)).collect::<BTreeMap<_, _>>().into_iter().map(|(p, of)| (of, p)).collect()
+        let members: BTreeMap<Uuid, Uuid> = self.members(permit).map(|r| (r.permit, r.patient)).collect();
+        members.into_iter().map(|(permit, of)| (of, permit)).collect()
+    }
+
+    /// The permit that this one joined, the first of those that one contact is to cover, and how it stands; `None`: it joined none. Its stream
+    /// is where it is decided which contact that is.
+    pub fn leader(&self, permit: Uuid) -> Option<(Uuid, Option<&Permit>)> {
+        let (_, known) = self.number.as_ref()?;
+        let reserved = &known.number.reservations;
+        let joins = reserved.iter().rev().find(|r| r.permit == permit)?.joins?;
+        let leader = reserved.iter().find(|r| r.reservation == joins)?.permit;
+        Some((leader, self.permit(leader)))
+    }
+
+    /// The contact that has begun for those whom one is to cover, this permit among them.
+    pub fn begun_as(&self, permit: Uuid) -> Option<Uuid> {
+        self.members(permit).find_map(|r| contact_of(self.permit(r.permit)?))
+    }
+
+    /// The other reservations of the contact that is to cover this permit.
+    fn members(&self, permit: Uuid) -> impl Iterator<Item = &NumberReserved> {
+        let reserved = self.number.iter().flat_map(|(_, known)| &known.number.reservations);
+        let group = |r: &NumberReserved| r.joins.unwrap_or(r.reservation);
+        let own = reserved.clone().filter(|r| r.permit == permit).last().map(group);
+        reserved.filter(move |r| r.permit != permit && Some(group(r)) == own)
+    }
+
+    /// Another patient's permit. With a merge it may stand in two streams: what has begun in one has begun.
+    fn permit(&self, permit: Uuid) -> Option<&Permit> {
+        let found = self.others.iter().filter_map(|other| other.patient.state.permit(permit));
+        found.max_by_key(|permit| contact_of(permit).is_some())
+    }
+}
+
+/// The contact that has begun under a permit.
+pub fn contact_of(permit: &Permit) -> Option<Uuid> {
+    match permit.fate {
+        Fate::Started { contact, .. } | Fate::Used { contact } => Some(contact),
+        Fate::Open | Fate::Ended(_) => None,
     }
 }
 
@@ -284,45 +334,13 @@ impl Numbers {
         Ok(true)
     }
 
-    /// Those who share a number with a patient and are owed the purpose of this permit about the same day, each with the occasion: one contact
-    /// can cover them, if their permits are asked for with this one.
-    ///
-    /// # Errors
-    /// [`Failure`] if the policies, the personal data or the log cannot be read.
-    pub async fn companions(
-        &self,
-        transactor: &Transactor,
-        control: &Control,
-        patient: Uuid,
-        permit: Uuid,
-    ) -> Result<Vec<(Uuid, Uuid)>, Failure> {
-        let policies = control.ready_to_decide().await?;
-        let known = transactor.patient_now(patient).await?;
-        let Some(permit) = known.state.permit(permit).filter(|permit| permit.channel.uses_number()) else {
-            return Ok(Vec::new());
-        };
-        let Some(occasion) = &permit.occasion else { return Ok(Vec::new()) };
-        let day = day_of(occasion.at, &control.zone(&known.state));
-        let now = self.clock.now();
-        let policy = &in_force(&policies, now)?.policy;
-        let sight = self.look(transactor, patient, known.position).await?;
-        let mut found = Vec::new();
-        for (other, state) in sight.others() {
-            let zone = control.zone(state);
-            let owed = agenda(state, policy, &zone).into_iter();
-            let same = owed.filter(|e| e.purpose == permit.purpose && e.is_due(now) && day_of(e.at, &zone) == day);
-            found.extend(same.map(|e| (other, e.about)).take(1));
-        }
-        Ok(found)
-    }
-
-    /// The permits that one contact is to cover together with a patient's: each with whose it is.
+    /// The contact that has begun for those whom one is to cover, a patient's permit among them.
     ///
     /// # Errors
     /// [`Failure`] if the personal data or the log cannot be read.
-    pub async fn together(&self, transactor: &Transactor, patient: Uuid, permit: Uuid) -> Result<Vec<(Uuid, Uuid)>, Failure> {
+    pub async fn begun_as(&self, transactor: &Transactor, patient: Uuid, permit: Uuid) -> Result<Option<Uuid>, Failure> {
         let known = transactor.patient_now(patient).await?;
-        Ok(self.look(transactor, patient, known.position).await?.together(permit))
+        Ok(self.look(transactor, patient, known.position).await?.begun_as(permit))
     }
 
     async fn append(

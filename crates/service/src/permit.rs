@@ -14,7 +14,7 @@ use tact_event_log::Position;
 use uuid::Uuid;
 
 use crate::control::{Control, in_force};
-use crate::number::{Numbers, Reserve, Sight};
+use crate::number::{Numbers, Reserve, Sight, contact_of};
 use crate::transact::{Command, Done, Failure, Moment, Transactor};
 
 /// How often the policies are read again for one command, because it waited longer than a reading is good for.
@@ -161,13 +161,22 @@ fn said(
     (sight.answer(state, &wanted, policy, now, &zone()), day)
 }
 
-/// What would be answered at `now`, the number's word included; nothing is recorded or reserved.
-pub fn would_be(sight: &Sight, state: &State, policy: &Policy, ask: &Ask, now: Time, zone: impl Fn() -> Zone) -> Decision {
+/// What would be answered at `now`, the number's word included; nothing is recorded or reserved. With `with`, another patient's permit, one
+/// contact is to be made for both.
+pub fn would_be(
+    sight: &Sight,
+    state: &State,
+    policy: &Policy,
+    ask: &Ask,
+    with: Option<Uuid>,
+    now: Time,
+    zone: impl Fn() -> Zone,
+) -> Decision {
     let alone = decide(state, policy, ask, now, &zone());
     if !asks_number(policy, ask, &alone) {
         return alone;
     }
-    match said(sight, state, policy, ask, With::Nobody, &alone, now, &zone) {
+    match said(sight, state, policy, ask, with.into(), &alone, now, &zone) {
         (Answer::Busy { next }, _) => {
             decide(state, policy, &Ask { number: OnNumber::Busy { next }, ..ask.clone() }, now, &zone())
         }
@@ -190,8 +199,14 @@ pub enum Begun {
 /// this moment, by the policy in force and by everything that was recorded, must come out the same, the number's word included: a stop that
 /// came from it and is open, or others who have used up what it may be rung, take the right away.
 ///
+/// Of permits that one contact is to cover, the one that was asked for first begins it; the others may only begin as part of the very contact
+/// that has begun there, else two would be made. With `joined` it must be such another one.
+///
+/// `sight` is what was seen of the number just before, if it was looked at: it is good as long as nothing more is recorded of the patient.
+///
 /// # Errors
 /// [`Failure`]: it is not known yet whether it may begin. Nothing was recorded, unless it is in doubt.
+#[expect(clippy::too_many_arguments, reason = "all that a permit is decided with, and what is to begin")]
 pub async fn begin(
     transactor: &Transactor,
     control: &Control,
@@ -199,12 +214,14 @@ pub async fn begin(
     patient: Uuid,
     command: &Command,
     started: &Started,
+    joined: bool,
+    mut sight: Option<Sight>,
 ) -> Result<Begun, Failure> {
-    let (mut readings, mut sight): (usize, Option<Sight>) = (0, None);
+    let mut readings = 0;
     for _ in 0..LOOKS {
         control.ready_to_decide().await?;
         let (wants, codes) = (Mutex::new(None), Mutex::new(Vec::new()));
-        let last = LastLook { control, started, sight: sight.as_ref(), wants: &wants, codes: &codes };
+        let last = LastLook { control, started, joined, sight: sight.as_ref(), wants: &wants, codes: &codes };
         let done = transactor.transact(patient, command, |state, moment| last.look(state, moment)).await;
         match wants.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(Wants::Look(patient, position)) => {
@@ -233,6 +250,7 @@ pub async fn begin(
 struct LastLook<'a> {
     control: &'a Control,
     started: &'a Started,
+    joined: bool,
     sight: Option<&'a Sight>,
     wants: &'a Mutex<Option<Wants>>,
     codes: &'a Mutex<Vec<Code>>,
@@ -264,12 +282,19 @@ impl LastLook<'_> {
         if let Decision::Refused(refused) = &alone {
             return self.gone(refused.reasons.iter().map(|reason| reason.code).collect());
         }
-        if !asks_number(policy, &ask, &alone) {
+        if !self.joined && !asks_number(policy, &ask, &alone) {
             return Ok(event);
         }
         let Some(sight) = self.sight.filter(|sight| sight.is_of(moment.patient, moment.position)) else {
             return first(self.wants, Wants::Look(moment.patient, moment.position));
         };
+        let leads = match sight.leader(started.permit) {
+            None => !self.joined,
+            Some((_, leader)) => leader.and_then(contact_of) == Some(started.contact),
+        };
+        if !leads && !sight.is_blind() {
+            return self.gone(vec![Code::NumberBusy]);
+        }
         if sight.is_blind() {
             return Err(Failure::NoPolicy("a stream that concerns the number cannot be read".to_owned()));
         }

@@ -7,7 +7,7 @@ use tact_domain::policy::{Basis, Policy, PurposeRule, Rule};
 use tact_domain::{Channel, OccasionKind, Purpose};
 
 use super::words::Words;
-use super::{Key, MACHINE, PROMOTIONAL_TAGS, Place, Template, Templates, Text, sms};
+use super::{Key, MACHINE, PROMOTIONAL_TAGS, Place, Template, Templates, Text, Wording, sms};
 
 /// The longest name that a text message is measured with, in characters. One longer still is sent if it fits all the same.
 const LONGEST_NAME: usize = 40;
@@ -86,7 +86,7 @@ struct One<'a> {
     found: &'a mut Vec<Finding>,
 }
 
-impl One<'_> {
+impl<'a> One<'a> {
     fn mistake(&mut self, problem: impl Into<String>) {
         self.found.push(Finding { at: Some(self.template.at), of: named(self.key), problem: problem.into() });
     }
@@ -110,23 +110,45 @@ impl One<'_> {
                 self.times(rule);
             }
         }
-        if let Some(voicemail) = &template.voicemail {
-            self.voicemail(voicemail);
-        }
-        if *channel == Channel::Sms {
-            let length = sms::length(&self.longest(&template.text));
-            if length.parts > rules.sms_parts {
-                let most = rules.sms_parts;
-                self.mistake(format!(
-                    "{length} with the longest names, and the most is {most}; say it shorter, or allow more `sms_parts`"
-                ));
+        for wording in self.wordings() {
+            if let Some(voicemail) = &wording.voicemail {
+                self.voicemail(voicemail);
             }
+            if *channel == Channel::Sms {
+                let length = sms::length(&self.longest(&wording.text));
+                if length.parts > rules.sms_parts {
+                    let most = rules.sms_parts;
+                    self.mistake(format!(
+                        "{length} with the longest names, and the most is {most}; say it shorter, or allow more `sms_parts`"
+                    ));
+                }
+            }
+        }
+        if let Some(together) = &template.together {
+            self.together(together);
         }
     }
 
-    fn texts(&self) -> impl Iterator<Item = &Text> {
-        let Template { subject, text, voicemail, .. } = self.template;
-        subject.iter().chain(std::iter::once(text)).chain(voicemail)
+    fn wordings(&self) -> impl Iterator<Item = &'a Wording> + use<'a> {
+        std::iter::once(&self.template.alone).chain(&self.template.together)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &'a Text> + use<'a> {
+        self.wordings().flat_map(Wording::texts)
+    }
+
+    /// What is said for several people is about none of them alone.
+    fn together(&mut self, together: &Wording) {
+        let of_one = |place: &Place| !matches!(place, Place::Appointments | Place::BranchPhone);
+        let mut places: Vec<&str> = together.texts().flat_map(Text::places).filter(of_one).map(Place::as_str).collect();
+        places.sort_unstable();
+        places.dedup();
+        if !places.is_empty() {
+            self.mistake(format!(
+                "`together` says {{{}}}, which is of one patient; write {{appointments}}, or nothing",
+                places.join("}, {")
+            ));
+        }
     }
 
     /// An advertisement is one whatever it is called (P8).
@@ -152,9 +174,10 @@ impl One<'_> {
     }
 
     fn times(&mut self, rule: &Rule) {
-        let timed = self.texts().flat_map(Text::places).any(|place| matches!(place, Place::Date | Place::Time));
+        let timed =
+            self.texts().flat_map(Text::places).any(|place| matches!(place, Place::Date | Place::Time | Place::Appointments));
         if timed && rule.occasion != Some(OccasionKind::UpcomingAppointment) {
-            self.mistake("only an upcoming appointment has a {date} and a {time}; take them out");
+            self.mistake("only an upcoming appointment has a {date} and a {time}; take them and {appointments} out");
         }
     }
 
@@ -168,11 +191,12 @@ impl One<'_> {
         for place in voicemail.places() {
             match place {
                 Place::Name => self.mistake("the voicemail says {name}: others may hear who is a patient; take it out"),
-                Place::Branch => {
+                Place::Branch | Place::Appointments => {
                     let telling = self.rules.branches.iter().filter(|name| !self.rules.words.medical(name).is_empty()).count();
                     if telling > 0 {
                         self.mistake(format!(
-                            "the voicemail says {{branch}}, and {telling} branches are named after a specialty; take it out"
+                            "the voicemail says {{{}}}, and {telling} branches are named after a specialty; take it out",
+                            place.as_str()
                         ));
                     }
                 }
@@ -184,14 +208,18 @@ impl One<'_> {
     /// The text with the longest that may stand in its places; a name in Cyrillic, which takes most room.
     fn longest(&self, text: &Text) -> String {
         let language = self.key.2.as_str();
-        let branch = self.rules.branches.iter().max_by_key(|name| sms::length(name).units);
+        let branch = self.rules.branches.iter().max_by_key(|name| sms::length(name).units).cloned();
+        let branch = branch.unwrap_or_else(|| "Ж".repeat(LONGEST_NAME));
+        let date = if language == "ru" { "30 сентября" } else { "30 September" };
         let filled = text.with(|place| {
             Some(match place {
                 Place::Name => "Ж".repeat(LONGEST_NAME),
-                Place::Date => if language == "ru" { "30 сентября" } else { "30 September" }.to_owned(),
+                Place::Date => date.to_owned(),
                 Place::Time => "23:59".to_owned(),
-                Place::Branch => branch.cloned().unwrap_or_else(|| "Ж".repeat(LONGEST_NAME)),
+                Place::Branch => branch.clone(),
                 Place::BranchPhone => "+7 (495) 000-00-00".to_owned(),
+                // Two at one branch. More are told as far as they fit.
+                Place::Appointments => format!("{branch}, {date}, 23:58, 23:59"),
             })
         });
         filled.unwrap_or_default()
@@ -245,6 +273,15 @@ mod tests {
             ("appointment_reminder", "auto_call", "", "text = \"Ждём\", voicemail = \"Это {branch}\"", "1 branches"),
             ("appointment_reminder", "sms", "", long.as_str(), "4 parts"),
             ("checkup_invitation", "sms", "", "text = \"Приходите {date}\"", "upcoming appointment"),
+            ("appointment_reminder", "sms", "", "text = \"Ждём\", together = { text = \"{name}, {date}\" }", "{date}, {name}"),
+            ("appointment_reminder", "sms", "", "text = \"Ждём\", together = { text = \"Скидка\" }", "“скидк*”"),
+            (
+                "appointment_reminder",
+                "auto_call",
+                "",
+                "text = \"Ждём\", together = { text = \"Ждём\", voicemail = \"{appointments}\" }",
+                "1 branches",
+            ),
         ] {
             let mistakes = checked(&one(purpose, channel, tags, ru), &["North", "Психиатрия на Ленина"]).mistakes;
             assert!(mistakes.iter().any(|m| m.problem.contains(said)), "{purpose} {ru}: {mistakes:#?}");

@@ -37,16 +37,19 @@ pub enum Place {
     Branch,
     /// The branch's telephone number.
     BranchPhone,
+    /// Where and when every appointment is that the message is about: `North, 3 March, 09:30, 10:00; East, 3 March, 12:00`.
+    Appointments,
 }
 
 impl Place {
     /// Each with its word. There is none for a service or a clinician: either may betray what is being treated.
-    const WORDS: [(&'static str, Self); 5] = [
+    const WORDS: [(&'static str, Self); 6] = [
         ("name", Self::Name),
         ("date", Self::Date),
         ("time", Self::Time),
         ("branch", Self::Branch),
         ("branch_phone", Self::BranchPhone),
+        ("appointments", Self::Appointments),
     ];
 
     /// The word for it.
@@ -65,19 +68,28 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Text(Vec<Piece>);
 
-/// What stands in the places of one patient's message. What is not known stays away, and a text that needs it is not sent.
+/// What stands in the places of a message. What is not known stays away, and a text that needs it is not sent.
 #[derive(Clone, Default)]
 pub struct Filling {
-    /// The name.
+    /// The name of the one patient.
     pub name: Option<String>,
-    /// When the appointment starts.
-    pub at: Option<Time>,
-    /// The zone to say it in.
-    pub zone: Tz,
     /// The branch's name.
     pub branch: Option<String>,
     /// Its number.
     pub branch_phone: Option<String>,
+    /// The appointments: one, or one of each patient who is told with the same message.
+    pub appointments: Vec<Told>,
+}
+
+/// An appointment as a patient is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// When it starts.
+    pub at: Time,
+    /// The zone to say it in.
+    pub zone: Tz,
+    /// The branch's name.
+    pub branch: Option<String>,
 }
 
 impl fmt::Debug for Filling {
@@ -157,10 +169,11 @@ impl Text {
     pub fn filled(&self, filling: &Filling, language: &str) -> Result<String, Place> {
         self.with(|place| match place {
             Place::Name => filling.name.clone(),
-            Place::Date => filling.at.map(|at| dates::day(language, at, filling.zone)),
-            Place::Time => filling.at.map(|at| dates::time_of_day(at, filling.zone)),
+            Place::Date => filling.appointments.first().map(|told| dates::day(language, told.at, told.zone)),
+            Place::Time => filling.appointments.first().map(|told| dates::time_of_day(told.at, told.zone)),
             Place::Branch => filling.branch.clone(),
             Place::BranchPhone => filling.branch_phone.clone(),
+            Place::Appointments => dates::appointments(language, &filling.appointments),
         })
     }
 
@@ -170,17 +183,33 @@ impl Text {
     }
 }
 
-/// One template: for a purpose, a channel and a language.
+/// What one message says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
-    /// What it is about.
-    pub tags: Vec<SmolStr>,
+pub struct Wording {
     /// For e-mail: the subject.
     pub subject: Option<Text>,
     /// What is written, or read out to whoever answers.
     pub text: Text,
     /// For calls: what is said to a machine; absent: nothing, the robot hangs up.
     pub voicemail: Option<Text>,
+}
+
+impl Wording {
+    /// All that it says.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        self.subject.iter().chain(std::iter::once(&self.text)).chain(&self.voicemail)
+    }
+}
+
+/// One template: for a purpose, a channel and a language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// What it is about.
+    pub tags: Vec<SmolStr>,
+    /// What is said to one patient.
+    pub alone: Wording,
+    /// What is said once for several who share a number; absent: each of them is told alone.
+    pub together: Option<Wording>,
     /// Where it stands in its file: line and column.
     pub at: (usize, usize),
 }
@@ -245,16 +274,15 @@ impl Templates {
                 continue;
             }
             written += 1;
-            let Some(table) = reader.table(value, language, &["subject", "text", "voicemail"]) else { continue };
+            let Some(table) = reader.table(value, language, &["subject", "text", "voicemail", "together"]) else { continue };
             let table = table.named_at(at);
-            let text = |reader: &mut Reader<'t>, key: &str| {
-                let value = table.get(key)?;
-                let read = Text::read(reader.string(value, key)?.trim());
-                read.map_err(|problem| reader.mistake(value.span().start, format!("`{key}`: {problem}"))).ok()
-            };
-            let (subject, body, voicemail) = (text(reader, "subject"), text(reader, "text"), text(reader, "voicemail"));
-            table.required(reader, "text");
-            let (Some(purpose), Some(body)) = (&purpose, body) else { continue };
+            let alone = wording(reader, &table, &channels);
+            let together = table.get("together").and_then(|value| {
+                let inner =
+                    reader.table(value, "together", &["subject", "text", "voicemail"])?.named_at(table.key_at("together"));
+                wording(reader, &inner, &channels)
+            });
+            let (Some(purpose), Some(alone)) = (&purpose, alone) else { continue };
             for channel in &channels {
                 if !MACHINE.contains(channel) {
                     reader.mistake(
@@ -262,20 +290,12 @@ impl Templates {
                         format!("`{channel}` is made by people; templates are for {}", MACHINE.map(Channel::as_str).join(", ")),
                     );
                 }
-                if (*channel == Channel::Email) != subject.is_some() {
-                    let problem = if subject.is_some() { "only e-mail has a `subject`" } else { "e-mail needs a `subject`" };
-                    reader.mistake(table.at, problem);
+                if together.is_some() && !channel.uses_number() {
+                    reader
+                        .mistake(table.key_at("together"), format!("`{channel}` goes to no telephone number: nobody shares one"));
                 }
-                if voicemail.is_some() && *channel != Channel::AutoCall {
-                    reader.mistake(table.key_at("voicemail"), "only `auto_call` has a `voicemail`");
-                }
-                let template = Template {
-                    tags: tags.clone(),
-                    subject: subject.clone(),
-                    text: body.clone(),
-                    voicemail: voicemail.clone(),
-                    at: reader.place(table.at),
-                };
+                let template =
+                    Template { tags: tags.clone(), alone: alone.clone(), together: together.clone(), at: reader.place(table.at) };
                 if self.all.insert((purpose.clone(), *channel, language.into()), template).is_some() {
                     reader.mistake(table.at, format!("`{purpose}` by `{channel}` in `{language}` is written twice"));
                 }
@@ -309,6 +329,27 @@ impl Templates {
     }
 }
 
+/// What is said on these channels.
+fn wording<'t>(reader: &mut Reader<'t>, table: &Table<'_, 't>, channels: &[Channel]) -> Option<Wording> {
+    let text = |reader: &mut Reader<'t>, key: &str| {
+        let value = table.get(key)?;
+        let read = Text::read(reader.string(value, key)?.trim());
+        read.map_err(|problem| reader.mistake(value.span().start, format!("`{key}`: {problem}"))).ok()
+    };
+    let (subject, body, voicemail) = (text(reader, "subject"), text(reader, "text"), text(reader, "voicemail"));
+    table.required(reader, "text");
+    for channel in channels {
+        if (*channel == Channel::Email) != subject.is_some() {
+            let problem = if subject.is_some() { "only e-mail has a `subject`" } else { "e-mail needs a `subject`" };
+            reader.mistake(table.at, problem);
+        }
+        if voicemail.is_some() && *channel != Channel::AutoCall {
+            reader.mistake(table.key_at("voicemail"), "only `auto_call` has a `voicemail`");
+        }
+    }
+    Some(Wording { subject, text: body?, voicemail })
+}
+
 /// Tags: words that go into no event, so that any will do.
 fn tags<'t>(reader: &mut Reader<'t>, value: &tact_domain::toml_text::Value<'t>) -> Option<Vec<SmolStr>> {
     let items = reader.list(value, "tags")?;
@@ -326,14 +367,23 @@ mod tests {
     #[test]
     fn places_are_filled_and_unknown_ones_named() {
         let text = Text::read("{name}, {date} в {time} {{точно}}").unwrap();
+        let told =
+            |at: &str, branch: &str| Told { at: at.parse().unwrap(), zone: Tz::Europe__Moscow, branch: Some(branch.to_owned()) };
         let filling = Filling {
             name: Some("Анна".to_owned()),
-            at: Some("2026-03-03T06:30:00Z".parse().unwrap()),
-            zone: Tz::Europe__Moscow,
+            appointments: vec![told("2026-03-03T06:30:00Z", "Север")],
             ..Filling::default()
         };
         assert_eq!(text.filled(&filling, "ru").unwrap(), "Анна, 3 марта в 09:30 {точно}");
-        assert_eq!(text.filled(&Filling { at: None, ..filling }, "ru"), Err(Place::Date));
+        assert_eq!(text.filled(&Filling { appointments: Vec::new(), ..filling }, "ru"), Err(Place::Date));
+        let (all, mut several) = (Text::read("{appointments}").unwrap(), Filling::default());
+        assert_eq!(all.filled(&several, "ru"), Err(Place::Appointments));
+        several.appointments = vec![
+            told("2026-03-03T09:00:00Z", "Восток"),
+            told("2026-03-03T07:00:00Z", "Север"),
+            told("2026-03-03T06:30:00Z", "Север"),
+        ];
+        assert_eq!(all.filled(&several, "ru").unwrap(), "Север, 3 марта, 09:30, 10:00; Восток, 3 марта, 12:00");
         for (bad, said) in
             [("{dat}", "{date}"), ("{clinician}", "known are"), ("a } b", "stands alone"), ("{name", "stands alone")]
         {
