@@ -27,6 +27,7 @@ mod processes;
 mod projector;
 mod scenarios;
 mod services;
+mod sign_in;
 mod simulated_rows;
 mod simulation;
 mod sql;

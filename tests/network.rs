@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tact::roles::{Role, Running, start};
-use tact::settings::{Secret, Settings, Storage};
+use tact::settings::{Secret, Settings, SignIn, Storage};
 use tact_database::Target;
 use tact_domain::Recorded;
 use tact_domain::Time;
@@ -100,8 +100,18 @@ impl Network {
 
     /// The same with a dispatch file.
     pub(crate) async fn start_with(dispatch_file: Option<PathBuf>) -> Self {
-        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file).await;
+        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file, SignIn::default()).await;
         network.begin().await
+    }
+
+    /// Starts it at [`NOON`] in both set-ups, with these ways to sign in.
+    pub(crate) async fn both_with(sign_in: SignIn) -> [Self; 2] {
+        [Self::start_to_sign_in(sign_in.clone()).await, Self::on_servers_as(None, sign_in).await]
+    }
+
+    /// Starts it at [`NOON`], embedded, with these ways to sign in.
+    pub(crate) async fn start_to_sign_in(sign_in: SignIn) -> Self {
+        Self::with(Storage::Embedded, "test".to_owned(), None, sign_in).await.begin().await
     }
 
     /// Starts it at [`NOON`] on NATS JetStream and PostgreSQL.
@@ -111,13 +121,17 @@ impl Network {
 
     /// The same with a dispatch file.
     pub(crate) async fn on_servers_with(dispatch_file: Option<PathBuf>) -> Self {
+        Self::on_servers_as(dispatch_file, SignIn::default()).await
+    }
+
+    async fn on_servers_as(dispatch_file: Option<PathBuf>, sign_in: SignIn) -> Self {
         let storage = Storage::Servers {
             nats: vec![Nats::shared().await.unwrap().url()],
             login: None,
             replicas: 1,
             database: Secret(Postgres::shared().await.unwrap().database().await.unwrap()),
         };
-        let mut network = Self::with(storage, fresh_name("net"), dispatch_file).await;
+        let mut network = Self::with(storage, fresh_name("net"), dispatch_file, sign_in).await;
         network.manager = network.token(&["network_manager", "administrator"], None).await;
         let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT});
         network.post("/v1/policies", policy).await.ok();
@@ -132,7 +146,7 @@ impl Network {
         }
     }
 
-    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>) -> Self {
+    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>, sign_in: SignIn) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::by_hand(time(NOON) - chrono::Duration::minutes(10));
         let key = folder.path().join("shared.key");
@@ -152,6 +166,7 @@ impl Network {
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
+            sign_in,
             now: None,
         };
         let target = tact::roles::databases(&settings).unwrap();

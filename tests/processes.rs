@@ -330,6 +330,7 @@ impl Cluster {
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: Vec::new(),
+            sign_in: tact::settings::SignIn::default(),
             now: None,
         }
     }

@@ -24,6 +24,8 @@ async fn every_statement_is_one_that_both_engines_take() {
             .chain(number::SQL)
             .chain(tact_personal::calls::SQL)
             .chain(likeness::SQL)
+            .chain(tact_personal::looks::SQL)
+            .chain(tact_personal::sign_in::SQL)
             .map(|sql| (*sql).to_owned())
             .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());

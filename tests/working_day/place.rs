@@ -60,6 +60,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         fhir_mappings: Vec::new(),
+        sign_in: tact::settings::SignIn::default(),
         now: None,
     }
 }

@@ -128,6 +128,7 @@ async fn idle() -> Result<()> {
             wait: std::time::Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: Vec::new(),
+            sign_in: tact::settings::SignIn::default(),
             now: None,
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;

@@ -14,7 +14,9 @@ pub mod access;
 pub mod calls;
 pub mod erasure;
 pub mod likeness;
+pub mod looks;
 pub mod number;
+pub mod sign_in;
 mod sources;
 
 pub use sources::Source;
@@ -30,6 +32,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
         include_str!("../../../migrations/postgres/personal/0006_likeness.sql"),
         include_str!("../../../migrations/postgres/personal/0007_call_numbers.sql"),
+        include_str!("../../../migrations/postgres/personal/0009_sign_in.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -39,6 +42,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
         include_str!("../../../migrations/sqlite/personal/0006_likeness.sql"),
         include_str!("../../../migrations/sqlite/personal/0007_call_numbers.sql"),
+        include_str!("../../../migrations/sqlite/personal/0009_sign_in.sql"),
     ],
     durable: true,
 };

@@ -1,6 +1,8 @@
 //! The settings: defaults, then a file, then the environment, then flags; each later one wins. An unknown key in the file is an error that names
 //! the nearest one. Secrets come from files and are never shown.
 
+mod sign_in;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +13,11 @@ use tact_domain::Time;
 use tact_event_log::FeedLimits;
 use tact_service::app::Operator;
 
+pub use sign_in::{GivenSignIn, Oidc, SignIn};
+
 /// What can be set. Absent: the next source's, in the end the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Given {
     /// A settings file in TOML with the same names, `_` for `-`.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_CONFIG", value_name = "FILE")]
@@ -192,6 +196,10 @@ pub struct Given {
         value_name = "FILES"
     )]
     pub fhir_mappings: Option<String>,
+    /// How people sign in.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sign_in: GivenSignIn,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
@@ -240,6 +248,8 @@ pub struct Settings {
     pub operator: Operator,
     /// The mappings of the systems that send FHIR over HTTP.
     pub fhir_mappings: Vec<PathBuf>,
+    /// How people sign in.
+    pub sign_in: SignIn,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
 }
@@ -308,6 +318,15 @@ pub const KEYS: &[&str] = &[
     "operator_address",
     "operator_system",
     "fhir_mappings",
+    "public_url",
+    "session_hours",
+    "session_idle_minutes",
+    "looks_kept_days",
+    "oidc_issuer",
+    "oidc_client_id",
+    "oidc_client_secret_file",
+    "oidc_claim",
+    "oidc_allow_http",
 ];
 
 /// The environment variables that the binary reads.
@@ -338,6 +357,15 @@ pub const VARIABLES: &[&str] = &[
     "TACT_OPERATOR_ADDRESS",
     "TACT_OPERATOR_SYSTEM",
     "TACT_FHIR_MAPPINGS",
+    "TACT_PUBLIC_URL",
+    "TACT_SESSION_HOURS",
+    "TACT_SESSION_IDLE_MINUTES",
+    "TACT_LOOKS_KEPT_DAYS",
+    "TACT_OIDC_ISSUER",
+    "TACT_OIDC_CLIENT_ID",
+    "TACT_OIDC_CLIENT_SECRET_FILE",
+    "TACT_OIDC_CLAIM",
+    "TACT_OIDC_ALLOW_HTTP",
     "TACT_NOW",
     "TACT_ROLE",
     "TACT_URL",
@@ -443,6 +471,7 @@ impl Given {
                 system: line("operator_system", first!(operator_system))?,
             },
             fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
+            sign_in: self.sign_in.settle(&file.sign_in)?,
             now: self.now,
         })
     }
@@ -559,6 +588,7 @@ impl Settings {
             let files: Vec<String> = self.fhir_mappings.iter().map(|file| file.display().to_string()).collect();
             lines.push(format!("fhir_mappings = {}", quoted(&files.join(","))));
         }
+        lines.extend(self.sign_in.shown(quoted));
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")
     }
