@@ -1,6 +1,7 @@
 //! Who looked at a patient's page: for those who answer for the network, and for those who watch over it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use axum::Json;
@@ -79,8 +80,8 @@ pub(crate) async fn looks(
     let next = found.last().filter(|_| found.len() == limit as usize).map(write);
     let mut labels: HashMap<Uuid, Option<String>> = HashMap::new();
     for look in &found {
-        if !labels.contains_key(&look.actor) {
-            labels.insert(look.actor, app.personal.label(look.actor).await.map_err(database)?);
+        if let Entry::Vacant(unknown) = labels.entry(look.actor) {
+            unknown.insert(app.personal.label(look.actor).await.map_err(database)?);
         }
     }
     let shown = |Look { actor, what, at }| LookShown { label: labels.get(&actor).cloned().flatten(), actor, what, at };
