@@ -28,6 +28,7 @@ mod projector;
 mod providers;
 mod scenarios;
 mod services;
+mod sign_in;
 mod simulated_rows;
 mod simulation;
 mod sql;

@@ -109,6 +109,7 @@ impl Life {
         life.is_treated().await;
         life.is_sent().await;
         life.is_refused().await;
+        life.signs_in().await;
         life.is_merged().await;
         life
     }
@@ -228,6 +229,21 @@ impl Life {
         let said = self.send(Method::PUT, "/fhir/R4/{type}/{id}", &ids, unfit).await;
         assert!(said.status.is_client_error(), "{} {}", said.status, said.json);
         holds_none("a refused Patient", said.json.to_string().as_bytes());
+    }
+
+    /// Somebody else signs in, looks at her, and leaves. There is no identity provider to sign in with.
+    async fn signs_in(&self) {
+        let wanted = json!({"roles": ["administrator"], "branches": ["north"], "label": "Desk"});
+        let link = self.post("/v1/sign-in-links", &[], wanted).await;
+        let secret = link["url"].as_str().unwrap().split_once('#').unwrap().1;
+        let session = self.post("/v1/sessions", &[], json!({"link": secret})).await;
+        let desk = Caller::new(&self.desk.url, session["token"].as_str().unwrap());
+        desk.get(&format!("/v1/patients/{}", self.patient)).await.ok();
+        let looks = self.desk.get(&format!("/v1/patients/{}/looks", self.patient)).await.ok();
+        assert!(looks["looks"].as_array().unwrap().iter().any(|look| look["label"] == "Desk"), "{looks}");
+        self.used.lock().unwrap().insert(("DELETE".to_owned(), "/v1/sessions/current".to_owned()));
+        desk.try_send(Method::DELETE, "/v1/sessions/current", "none", None).await.unwrap().ok();
+        self.send(Method::POST, "/v1/sign-ins", &[], json!({})).await.refused(404, "not_found");
     }
 
     /// Words where no words belong: none of these may get into an event, or into a log by way of its refusal.

@@ -26,6 +26,8 @@ async fn every_statement_is_one_that_both_engines_take() {
             .chain(likeness::SQL)
             .chain(tact_personal::words::SQL)
             .chain(tact_personal::clinicians::SQL)
+            .chain(tact_personal::looks::SQL)
+            .chain(tact_personal::sign_in::SQL)
             .map(|sql| (*sql).to_owned())
             .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());

@@ -37,6 +37,7 @@ const SERVICES: &[&str] = &[
     "tact-notary",
     "tact-patient",
     "tact-referral",
+    "tact-sign-in",
 ];
 
 /// Who may name what in its manifest; whoever is not listed may not. Benchmarks compare us with the bare engines, so they name those too.

@@ -121,6 +121,7 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
         fhir_mappings: Vec::new(),
         themes_file: None,
         strangers_kept_days: 30,
+        sign_in: tact::settings::SignIn::default(),
         now: None,
     };
     let app = tact::roles::open(&settings, Clock::by_hand(noon())).await?;

@@ -130,6 +130,7 @@ async fn idle() -> Result<()> {
             fhir_mappings: Vec::new(),
             themes_file: None,
             strangers_kept_days: 30,
+            sign_in: tact::settings::SignIn::default(),
             now: None,
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;

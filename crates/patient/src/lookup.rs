@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tact_personal::Person;
 use tact_personal::words::Sought;
 use tact_service::app::{database, text};
-use tact_service::{App, Caller, Permission, Problem, Query};
+use tact_service::{App, Caller, Page, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -96,7 +96,10 @@ pub(crate) async fn lookup(
     };
     let next = if whole { None } else { patients.last().map(|p: &Person| p.patient) };
     let known = Known::read(&app, patients.iter().map(|person| person.patient)).await?;
-    Ok(Json(Found { patients: survivors(patients, &known), next }))
+    let patients = survivors(patients, &known);
+    let shown: Vec<Uuid> = patients.iter().map(|person| person.patient).collect();
+    app.looked(&caller, &shown, Page::Search).await?;
+    Ok(Json(Found { patients, next }))
 }
 
 /// Whoever was merged is found by what was known of them, under the id that they go by now; each once, by their own details if those were found.

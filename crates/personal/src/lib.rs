@@ -15,7 +15,9 @@ pub mod calls;
 pub mod clinicians;
 pub mod erasure;
 pub mod likeness;
+pub mod looks;
 pub mod number;
+pub mod sign_in;
 mod sources;
 pub mod words;
 
@@ -33,6 +35,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0006_likeness.sql"),
         include_str!("../../../migrations/postgres/personal/0007_call_numbers.sql"),
         include_str!("../../../migrations/postgres/personal/0008_search_words.sql"),
+        include_str!("../../../migrations/postgres/personal/0009_sign_in.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -43,6 +46,7 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0006_likeness.sql"),
         include_str!("../../../migrations/sqlite/personal/0007_call_numbers.sql"),
         include_str!("../../../migrations/sqlite/personal/0008_search_words.sql"),
+        include_str!("../../../migrations/sqlite/personal/0009_sign_in.sql"),
     ],
     durable: true,
 };

@@ -9,6 +9,7 @@ pub mod erasure;
 pub mod fields;
 pub mod ids;
 pub mod known;
+pub mod looks;
 pub mod number;
 pub mod permit;
 pub mod problem;
@@ -20,5 +21,6 @@ pub mod transact;
 
 pub use access::{Caller, Permission};
 pub use app::{Answer, App, Receipt, receipt};
+pub use looks::Page;
 pub use problem::Problem;
 pub use request::{Path, Query, Write};

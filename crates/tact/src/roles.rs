@@ -45,6 +45,7 @@ use uuid::Uuid;
 
 use crate::exit::Usage;
 use crate::first_start::{make_first_token, publish_default};
+use crate::identity::{provider, sign_in};
 use crate::listener::{self, Limits};
 use crate::settings::{Settings, Storage, read_secret};
 
@@ -75,6 +76,8 @@ pub enum Role {
     Feed,
     /// Has a gateway make the calls and send the messages that are permitted, and takes in what became of them.
     Dispatcher,
+    /// Lets people in: sessions, links, the identity provider; and shows who looked at whose page.
+    SignIn,
 }
 
 impl Role {
@@ -92,6 +95,7 @@ impl Role {
             Self::Notary => tact_notary::routes(),
             Self::Feed => tact_feed::routes(),
             Self::Dispatcher => tact_dispatcher::routes(),
+            Self::SignIn => tact_sign_in::routes(),
         }
     }
 }
@@ -400,6 +404,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         .into());
     }
     let senders = Arc::new(senders(settings)?);
+    let provider = provider(settings)?;
     let app = open(settings, clock).await?;
     // Before the first token is made: it is shown once, and must not be lost because a port is taken.
     let listener = tokio::net::TcpListener::bind(settings.listen)
@@ -457,7 +462,8 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         tasks.push(tokio::spawn(Dispatcher::new(opened.clone(), fresh(app.clock.now())).run(stopped.clone())));
         desk = Some(opened);
     }
-    let url = format!("http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}");
     let mut router = router(&app, roles, senders, stopped.clone());
     if roles.contains(&Role::Contact) {
         let positions = Positions::new(stopped.clone());
@@ -466,6 +472,11 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
     }
     if let Some(desk) = &desk {
         router = router.layer(axum::Extension(desk.clone()));
+    }
+    if roles.contains(&Role::SignIn) {
+        let sign_in = Arc::new(sign_in(settings, address, provider));
+        tasks.push(tokio::spawn(sign_in.clone().run(app.clone(), stopped.clone())));
+        router = router.layer(axum::Extension(sign_in));
     }
     if let Some(live) = live {
         router = router.merge(tact_feed::open_routes(app.clone())).layer(axum::Extension(live));
