@@ -9,153 +9,10 @@ use uuid::Uuid;
 
 use crate::network::{Network, Reply, id};
 
-/// Those who work with patients.
-const DESK: &[&str] = &["administrator", "clinician", "network_manager", "system"];
-/// Those who say who a patient is.
-const REGISTRY: &[&str] = &["administrator", "network_manager", "system"];
-/// Those who may see what happened to a patient.
-const WITNESSES: &[&str] = &["administrator", "clinician", "network_manager", "regulator", "system"];
-/// Those who may see figures.
-const COUNTERS: &[&str] = &["administrator", "analyst", "network_manager", "regulator"];
-/// Those who may see what was destroyed.
-const INSPECTORS: &[&str] = &["network_manager", "regulator", "system"];
-/// Those who run the network.
-const OPERATORS: &[&str] = &["network_manager", "system"];
-/// Those who join two patients.
-const MERGERS: &[&str] = &["administrator", "network_manager"];
-/// Those who watch over the policy.
-const AUDITORS: &[&str] = &["network_manager", "regulator"];
-const MANAGER: &[&str] = &["network_manager"];
-const EVERYONE: &[&str] = &["administrator", "analyst", "clinician", "network_manager", "regulator", "system"];
+pub(crate) mod table;
 
-/// What a caller's branches have to do with a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// It names `north`, or something that belongs to it: a caller of other branches is refused.
-    Named,
-    /// It names no branch: any branch may ask about any patient, and lists show a caller's own branches only.
-    Open,
-    /// It is the whole network's.
-    Whole,
-}
-use Scope::{Named, Open, Whole};
-
-/// Who may use a route, and where.
-pub(crate) type Row = (&'static str, &'static str, &'static [&'static str], Scope);
-
-/// The routes that take no token, on purpose: what a load balancer asks, what the routes are, and what the network has signed.
-const OPEN_ROUTES: &[&str] = &[
-    "/livez",
-    "/readyz",
-    "/startupz",
-    "/openapi.json",
-    // Hashes and counts, for whoever keeps watch over the log.
-    "/checkpoint",
-    "/checkpoint/1",
-    "/keys",
-    "/log/0/0-255/checkpoint",
-    // What events look like.
-    "/asyncapi.json",
-    "/schemas",
-    "/schemas/feed/contact.made.v1.json",
-    "/log/0/0-255/tile/0/000.p/1",
-];
-
-/// The routes that a signature opens instead of a token: tests/dispatch/callbacks.rs tries them without one.
-pub(crate) const SIGNED_ROUTES: &[&str] = &["/v1/gateway/callbacks"];
-
-#[rustfmt::skip]
-pub(crate) const TABLE: &[Row] = &[
-    // contact
-    ("POST",  "/v1/patients/{patient}/permits", DESK, Named),
-    ("GET",   "/v1/patients/{patient}/permits/preview", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/permits/{permit}/start", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/permits/{permit}/release", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/contacts", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/contacts/{contact}/correction", DESK, Open),
-    ("POST",  "/v1/patients/{patient}/announcements", DESK, Open),
-    ("POST",  "/v1/patients/{patient}/requests", DESK, Open),
-    ("GET",   "/v1/patients/{patient}/quotas", WITNESSES, Open),
-    ("GET",   "/v1/quotas", DESK, Named),
-    ("GET",   "/v1/branches/{branch}/worklist", DESK, Named),
-    ("GET",   "/v1/figures", COUNTERS, Open),
-    ("GET",   "/v1/alarms", OPERATORS, Open),
-    ("GET",   "/v1/audit/findings", AUDITORS, Named),
-    ("GET",   "/v1/audit/counts", AUDITORS, Named),
-    ("GET",   "/v1/audit/wishes", AUDITORS, Named),
-    // consent
-    ("POST",  "/v1/patients/{patient}/consents", DESK, Open),
-    ("GET",   "/v1/patients/{patient}/consents", WITNESSES, Open),
-    ("POST",  "/v1/patients/{patient}/consent-withdrawals", DESK, Open),
-    ("POST",  "/v1/patients/{patient}/preferences", DESK, Open),
-    ("POST",  "/v1/numbers/stops", DESK, Open),
-    ("GET",   "/v1/numbers/stops", DESK, Named),
-    ("POST",  "/v1/numbers/stops/{stop}/answer", DESK, Open),
-    // appointment
-    ("POST",  "/v1/patients/{patient}/appointments", DESK, Named),
-    ("GET",   "/v1/patients/{patient}/appointments", WITNESSES, Open),
-    ("POST",  "/v1/patients/{patient}/appointments/{appointment}/rescheduling", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/appointments/{appointment}/cancellation", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/appointments/{appointment}/completion", DESK, Named),
-    ("POST",  "/v1/patients/{patient}/appointments/{appointment}/miss", DESK, Named),
-    // patient
-    ("POST",  "/v1/patients", REGISTRY, Named),
-    ("GET",   "/v1/patients", DESK, Open),
-    ("GET",   "/v1/patients/{patient}", DESK, Open),
-    ("PATCH", "/v1/patients/{patient}", REGISTRY, Named),
-    ("GET",   "/v1/patients/{patient}/history", WITNESSES, Open),
-    ("GET",   "/v1/contacts/{contact}/evidence", AUDITORS, Whole),
-    ("POST",  "/v1/patients/{patient}/merge", MERGERS, Open),
-    ("POST",  "/v1/patients/{patient}/separation", MERGERS, Open),
-    ("GET",   "/v1/duplicates", MERGERS, Named),
-    ("POST",  "/v1/duplicates/dismissals", MERGERS, Open),
-    ("POST",  "/v1/patients/{patient}/death", REGISTRY, Open),
-    ("POST",  "/v1/patients/{patient}/restoration", REGISTRY, Open),
-    ("POST",  "/v1/patients/{patient}/erasure", OPERATORS, Open),
-    ("GET",   "/v1/patients/{patient}/erasure", INSPECTORS, Open),
-    // notary
-    ("POST",  "/v1/patients/{patient}/history-exports", &["network_manager", "regulator"], Whole),
-    // feed
-    ("GET",   "/v1/feed", &["analyst", "network_manager", "system"], Open),
-    // dispatcher
-    ("GET",   "/v1/branches/{branch}/dispatches", DESK, Named),
-    ("POST",  "/v1/branches/{branch}/dispatches/{contact}/outcome", DESK, Named),
-    ("GET",   "/v1/dispatches/figures", COUNTERS, Open),
-    ("POST",  "/v1/call-records", DESK, Named),
-    ("GET",   "/v1/call-records/review", DESK, Named),
-    ("POST",  "/v1/call-records/{branch}/{call}/resolution", DESK, Named),
-    ("GET",   "/v1/call-records/figures", COUNTERS, Open),
-    // referral
-    ("POST",  "/v1/patients/{patient}/referrals", DESK, Open),
-    ("GET",   "/v1/patients/{patient}/referrals", WITNESSES, Open),
-    ("POST",  "/v1/patients/{patient}/referrals/{referral}/arrangement", DESK, Open),
-    ("POST",  "/v1/patients/{patient}/referrals/{referral}/closing", DESK, Open),
-    // feedback
-    ("POST",  "/v1/patients/{patient}/feedback", DESK, Named),
-    ("GET",   "/v1/feedback", COUNTERS, Named),
-    ("GET",   "/v1/feedback/others", COUNTERS, Named),
-    ("GET",   "/v1/referrers", DESK, Named),
-    // fhir
-    ("GET",   "/fhir/R4/metadata", EVERYONE, Open),
-    ("POST",  "/fhir/R4", REGISTRY, Open),
-    ("POST",  "/fhir/R4/$import", REGISTRY, Open),
-    ("POST",  "/fhir/R4/{type}", REGISTRY, Open),
-    ("PUT",   "/fhir/R4/{type}/{id}", REGISTRY, Open),
-    ("GET",   "/fhir/R4/{type}", WITNESSES, Open),
-    ("GET",   "/fhir/R4/{type}/{id}", WITNESSES, Open),
-    // directory
-    ("PUT",   "/v1/branches/{code}", OPERATORS, Named),
-    ("GET",   "/v1/branches", EVERYONE, Open),
-    ("GET",   "/v1/branches/{code}", EVERYONE, Open),
-    ("POST",  "/v1/providers", OPERATORS, Open),
-    ("GET",   "/v1/providers", EVERYONE, Open),
-    ("POST",  "/v1/clinicians/{clinician}/departure", OPERATORS, Open),
-    ("GET",   "/v1/clinicians/{clinician}/departure", EVERYONE, Open),
-    ("POST",  "/v1/policies", MANAGER, Whole),
-    ("GET",   "/v1/policies", EVERYONE, Open),
-    ("GET",   "/v1/policies/in-force", EVERYONE, Open),
-    ("GET",   "/v1/policies/{version}", EVERYONE, Open),
-];
+use table::{EVERYONE, OPEN_ROUTES};
+pub(crate) use table::{Row, SIGN_IN_ROUTES, SIGNED_ROUTES, Scope, TABLE};
 
 /// What the rows' paths name.
 pub(crate) struct Known {
@@ -218,8 +75,11 @@ impl Known {
         assert!(!path.contains('{'), "{path}: this test does not know what to put there");
         let query = match (method, route) {
             ("GET", "/v1/patients/{patient}/permits/preview") => "?purpose=callback&channel=phone&branch=north",
+            ("GET", "/v1/staff") => "?ids=00000000-0000-4000-8000-00000000000c",
             ("GET", "/v1/numbers/stops") => "?branch=north",
             ("GET", "/v1/quotas") => "?branch=north&purpose=callback",
+            ("GET", "/v1/places") => "?q=tomsk",
+            ("GET", "/v1/policies/diff") => "?from=default&to=default",
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",
             ("GET", "/v1/patients") => "?text=nobody",
             ("GET", "/v1/call-records/review") => "?branch=north",
@@ -253,6 +113,7 @@ impl Known {
                 json!({"purpose": "wellbeing_check", "window": {"from": "2026-03-03T09:00:00Z", "until": "2026-03-03T10:00:00Z"}})
             }
             ("POST", "requests") => json!({"channel": "phone"}),
+            ("POST", "sign-in-links") => json!({"roles": ["administrator"], "branches": ["north"], "label": "Anna"}),
             ("POST", "consents") => {
                 json!({"purpose": "promotion", "channels": ["sms"], "evidence": {"method": "paper", "document": CLINICIAN}})
             }
@@ -374,7 +235,10 @@ fn routes_of_the_document() -> BTreeSet<(String, String)> {
 #[test]
 fn every_route_stands_in_the_table_and_every_row_is_a_route() {
     let mut served = routes_of_the_document();
-    served.retain(|(_, path)| !OPEN_ROUTES.contains(&path.as_str()) && !SIGNED_ROUTES.contains(&path.as_str()));
+    served.retain(|(_, path)| {
+        let path = path.as_str();
+        !OPEN_ROUTES.contains(&path) && !SIGNED_ROUTES.contains(&path) && !SIGN_IN_ROUTES.contains(&path)
+    });
     let listed: BTreeSet<(String, String)> =
         TABLE.iter().map(|(method, route, ..)| ((*method).to_owned(), (*route).to_owned())).collect();
     assert_eq!(listed.len(), TABLE.len(), "a route stands in the table twice");

@@ -12,6 +12,10 @@ const COMMANDS: &[&[&str]] = &[
     &["serve"],
     &["demo"],
     &["import", "appointments"],
+    &["import", "fhir"],
+    &["templates", "check"],
+    &["templates", "show"],
+    &["gateway", "sandbox"],
     &["policy", "check"],
     &["policy", "show"],
     &["policy", "test"],
@@ -50,6 +54,50 @@ async fn every_command_explains_itself_with_an_example() {
         // The settings stand in the long help only, under a heading of their own.
         assert_eq!(help.stdout.contains("\nSettings:\n"), short == "--help", "{asked:?}:\n{}", help.stdout);
     }
+}
+
+#[tokio::test]
+async fn templates_that_ship_pass_their_own_check_and_others_are_told_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    let path = file.to_str().unwrap();
+    let shown = ended(command(&["templates", "show"]).await).await;
+    assert!(shown.stdout.contains("together = {"), "{}", shown.stdout);
+    std::fs::write(&file, &shown.stdout).unwrap();
+    let fine = ended(command(&["templates", "check", path]).await).await;
+    assert_eq!((fine.code, fine.stderr.as_str()), (Some(0), ""), "{}", fine.stdout);
+    assert!(fine.stdout.contains("no mistakes"), "{}", fine.stdout);
+    // An advertisement dressed as a reminder, and a text longer than the network pays for.
+    std::fs::write(&file, shown.stdout.replace("Напоминаем о записи: {branch}", "Скидка 20%! Напоминаем о записи: {branch}"))
+        .unwrap();
+    let wrong = ended(command(&["templates", "check", path, "--sms-parts", "1"]).await).await;
+    assert_eq!(wrong.code, Some(2));
+    for said in ["mine.toml: line ", "appointment_reminder by sms in ru", "“скидк*”", "the most is 1"] {
+        assert!(wrong.stderr.contains(said), "{said}: {}", wrong.stderr);
+    }
+    let none = ended(command(&["templates", "check", "nowhere.toml"]).await).await;
+    assert!(none.code == Some(2) && none.stderr.contains("nowhere.toml"), "{}", none.stderr);
+}
+
+#[tokio::test]
+async fn schemas_are_checked_against_those_that_were_handed_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let exported = ended(command(&["schema", "export", path]).await).await;
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    let same = ended(command(&["schema", "check", path]).await).await;
+    assert_eq!(same.code, Some(0), "{}", same.stderr);
+    // One that demanded less: what is written now would not be read by whoever relies on it.
+    let name = std::fs::read_dir(folder.path().join("stored"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().contains("contact.made"));
+    let name = name.expect("there is a schema of contact.made");
+    let text = std::fs::read_to_string(&name).unwrap();
+    std::fs::write(&name, text.replacen("\"outcome\"", "\"ended\"", 2)).unwrap();
+    let broken = ended(command(&["schema", "check", path]).await).await;
+    assert_ne!(broken.code, Some(0), "{}", broken.stdout);
+    assert!(format!("{}{}", broken.stdout, broken.stderr).contains("contact.made"), "{} {}", broken.stdout, broken.stderr);
 }
 
 #[tokio::test]

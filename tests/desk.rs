@@ -92,6 +92,8 @@ impl Desk {
             numbers,
             network: NETWORK.into(),
             operator: tact_service::app::Operator::default(),
+            themes: Arc::new(tact_service::themes::Themes::shipped()),
+            strangers_kept_days: 30,
             clock: clock.clone(),
             keys,
             transactor: Transactor::new(log, NETWORK, clock.clone(), 100),

@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tact::roles::{Role, Running, start};
-use tact::settings::{Secret, Settings, Storage};
+use tact::settings::{Secret, Settings, SignIn, Storage};
 use tact_database::Target;
 use tact_domain::Recorded;
 use tact_domain::Time;
@@ -100,8 +100,23 @@ impl Network {
 
     /// The same with a dispatch file.
     pub(crate) async fn start_with(dispatch_file: Option<PathBuf>) -> Self {
-        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file).await;
-        network.begin().await
+        let network = Self::with(Storage::Embedded, "test".to_owned(), dispatch_file, SignIn::default(), NOON).await;
+        network.begin(NOON).await
+    }
+
+    /// Starts it at another moment, embedded.
+    pub(crate) async fn start_at(now: &str) -> Self {
+        Self::with(Storage::Embedded, "test".to_owned(), None, SignIn::default(), now).await.begin(now).await
+    }
+
+    /// Starts it at [`NOON`] in both set-ups, with these ways to sign in.
+    pub(crate) async fn both_with(sign_in: SignIn) -> [Self; 2] {
+        [Self::start_to_sign_in(sign_in.clone()).await, Self::on_servers_as(None, sign_in).await]
+    }
+
+    /// Starts it at [`NOON`], embedded, with these ways to sign in.
+    pub(crate) async fn start_to_sign_in(sign_in: SignIn) -> Self {
+        Self::with(Storage::Embedded, "test".to_owned(), None, sign_in, NOON).await.begin(NOON).await
     }
 
     /// Starts it at [`NOON`] on NATS JetStream and PostgreSQL.
@@ -111,17 +126,21 @@ impl Network {
 
     /// The same with a dispatch file.
     pub(crate) async fn on_servers_with(dispatch_file: Option<PathBuf>) -> Self {
+        Self::on_servers_as(dispatch_file, SignIn::default()).await
+    }
+
+    async fn on_servers_as(dispatch_file: Option<PathBuf>, sign_in: SignIn) -> Self {
         let storage = Storage::Servers {
             nats: vec![Nats::shared().await.unwrap().url()],
             login: None,
             replicas: 1,
             database: Secret(Postgres::shared().await.unwrap().database().await.unwrap()),
         };
-        let mut network = Self::with(storage, fresh_name("net"), dispatch_file).await;
+        let mut network = Self::with(storage, fresh_name("net"), dispatch_file, sign_in, NOON).await;
         network.manager = network.token(&["network_manager", "administrator"], None).await;
         let policy = json!({"version": "default", "text": tact_domain::policy::DEFAULT});
         network.post("/v1/policies", policy).await.ok();
-        network.begin().await
+        network.begin(NOON).await
     }
 
     /// The same on both set-ups, one after the other.
@@ -132,9 +151,9 @@ impl Network {
         }
     }
 
-    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>) -> Self {
+    async fn with(storage: Storage, network: String, dispatch_file: Option<PathBuf>, sign_in: SignIn, now: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::by_hand(time(NOON) - chrono::Duration::minutes(10));
+        let clock = Clock::by_hand(time(now) - chrono::Duration::minutes(10));
         let key = folder.path().join("shared.key");
         std::fs::write(&key, "5a".repeat(32)).unwrap();
         let settings = Settings {
@@ -152,6 +171,9 @@ impl Network {
             wait: Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
+            themes_file: None,
+            strangers_kept_days: 30,
+            sign_in,
             now: None,
         };
         let target = tact::roles::databases(&settings).unwrap();
@@ -163,12 +185,12 @@ impl Network {
         Self { running, clock, manager, client, keys: AtomicU32::new(0), target, folder }
     }
 
-    async fn begin(self) -> Self {
+    async fn begin(self, now: &str) -> Self {
         let network = self;
         for (code, zone) in [("north", "Europe/Moscow"), ("east", "Asia/Yekaterinburg")] {
             network.put(&format!("/v1/branches/{code}"), json!({"name": code, "time_zone": zone})).await.ok();
         }
-        network.clock.set(time(NOON));
+        network.clock.set(time(now));
         network
     }
 

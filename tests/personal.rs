@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use tact_personal::access::Token;
+use tact_personal::words::Sought;
 use tact_personal::{Details, ExternalId, Link, NewPerson, Personal, Put};
 use uuid::Uuid;
 
@@ -79,6 +80,66 @@ async fn people_are_found_by_any_part_of_name_number_or_address() {
         let page = store.external_ids_of("book", "", 1).await.unwrap();
         assert_eq!(page, [link("77", 2)], "{}", engine.name);
         assert_eq!(store.external_ids_of("book", "77", 10).await.unwrap(), [link("9377952927E-5", 1)], "{}", engine.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_found_by_the_beginnings_of_words_until_they_are_erased_or_called_otherwise() {
+    for engine in Engine::both().await {
+        let store = Personal::open(&engine.target, WAIT).await.unwrap();
+        let details = |name: &str, phone: &str| Details {
+            name: Some(name.to_owned()),
+            phone: Some(phone.to_owned()),
+            ..Details::default()
+        };
+        let one = NewPerson { patient: id(1), command: 1, details: details("Ёлкина Анна", "+7 912 000-45-67") };
+        assert_eq!(store.register(&one).await.unwrap(), Put::Done);
+        let many = [(2, "Anna Smirnova", "8 (912) 000-45-68"), (3, "Елкин Пётр", "+7 495 111-22-33"), (4, "100% Zed", "")];
+        let many = many.map(|(n, name, phone)| NewPerson { patient: id(n), command: n as u64, details: details(name, phone) });
+        store.register_new(&many, Vec::new()).await.unwrap();
+        let found = async |text: &str| {
+            let Some(sought) = Sought::read(text) else { return Vec::new() };
+            let found = store.find(&sought, Uuid::nil(), 10).await.unwrap();
+            found.iter().map(|p| p.patient.as_u128()).collect::<Vec<_>>()
+        };
+        for (text, expected) in [
+            ("елк", vec![1, 3]),
+            ("ЁЛК", vec![1, 3]),
+            ("Анна", vec![1]),
+            ("anna", vec![2]),
+            ("елк анна", vec![1]),
+            ("елк пет", vec![3]),
+            ("лкина", vec![]),
+            ("4567", vec![1]),
+            ("00045", vec![1, 2]),
+            ("+7 912 000-45-68", vec![2]),
+            ("zed", vec![4]),
+            ("%%%", vec![]),
+            ("an", vec![]),
+        ] {
+            assert_eq!(found(text).await, expected, "{}: {text}", engine.name);
+        }
+        let sought = Sought::read("елк").unwrap();
+        assert_eq!(store.find(&sought, Uuid::nil(), 1).await.unwrap().len(), 1, "{}", engine.name);
+        assert_eq!(store.find(&sought, id(1), 10).await.unwrap()[0].patient, id(3), "{}", engine.name);
+        assert!(store.change(id(1), Details { name: Some("Берёзкина".to_owned()), ..Details::default() }).await.unwrap());
+        assert_eq!(
+            (found("елкина").await, found("березк").await, found("4567").await),
+            (vec![], vec![1], vec![1]),
+            "{}",
+            engine.name
+        );
+        store.erase(id(1)).await.unwrap();
+        assert_eq!((found("березк").await, found("4567").await), (vec![], vec![]), "{}", engine.name);
+        let left: Option<(i64,)> =
+            tact_database::one!(store.db(), "SELECT count(*) FROM search_words WHERE patient = $1", id(1)).unwrap();
+        assert_eq!(left, Some((0,)), "{}", engine.name);
+        // Whoever was there before there were words gets theirs at a start.
+        tact_database::run!(store.db(), "DELETE FROM search_words").unwrap();
+        tact_database::run!(store.db(), "UPDATE likeness_made SET version = 1").unwrap();
+        assert_eq!(found("zed").await, Vec::<u128>::new());
+        store.make_likeness_keys().await.unwrap();
+        assert_eq!((found("zed").await, found("елк").await), (vec![4], vec![3]), "{}", engine.name);
     }
 }
 

@@ -109,6 +109,7 @@ impl Life {
         life.is_treated().await;
         life.is_sent().await;
         life.is_refused().await;
+        life.signs_in().await;
         life.is_merged().await;
         life
     }
@@ -145,7 +146,7 @@ impl Life {
         let open = self.desk.get("/v1/numbers/stops?branch=north").await.ok();
         let whose = json!({"patients": open["stops"][0]["patients"]});
         self.post("/v1/numbers/stops/{stop}/answer", &[("stop", stop.as_str().unwrap())], whose).await;
-        let feedback = json!({"branch": "north", "score": 9, "strengths": ["care"], "text": "Copper Meringue"});
+        let feedback = json!({"branch": "north", "score": 9, "strengths": ["staff_manner"], "text": "Copper Meringue"});
         self.post("/v1/patients/{patient}/feedback", &[], feedback).await;
         let change = json!({"language": "en", "person": {"phone": "+7 907 953-16-84"}});
         self.send(Method::PATCH, "/v1/patients/{patient}", &[], change).await.ok();
@@ -196,6 +197,8 @@ impl Life {
         self.post(&format!("{route}/{{referral}}/closing"), &ids, json!({})).await;
         let clinician = [("clinician", "00000000-0000-4000-8000-00000000000c")];
         self.post("/v1/clinicians/{clinician}/departure", &clinician, json!({"new_clinic": "City hospital 2"})).await;
+        let case = json!({"cases": [{"file": "mine.toml", "text": "name = 3"}]});
+        self.post("/v1/policies/{version}/scenarios", &[("version", "default")], case).await;
         let branch = json!({"name": "North", "time_zone": "Europe/Moscow"});
         self.send(Method::PUT, "/v1/branches/{code}", &[("code", "north")], branch).await.ok();
         let policy = json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-05-03T00:00:00Z"});
@@ -228,6 +231,21 @@ impl Life {
         holds_none("a refused Patient", said.json.to_string().as_bytes());
     }
 
+    /// Somebody else signs in, looks at her, and leaves. There is no identity provider to sign in with.
+    async fn signs_in(&self) {
+        let wanted = json!({"roles": ["administrator"], "branches": ["north"], "label": "Desk"});
+        let link = self.post("/v1/sign-in-links", &[], wanted).await;
+        let secret = link["url"].as_str().unwrap().split_once('#').unwrap().1;
+        let session = self.post("/v1/sessions", &[], json!({"link": secret})).await;
+        let desk = Caller::new(&self.desk.url, session["token"].as_str().unwrap());
+        desk.get(&format!("/v1/patients/{}", self.patient)).await.ok();
+        let looks = self.desk.get(&format!("/v1/patients/{}/looks", self.patient)).await.ok();
+        assert!(looks["looks"].as_array().unwrap().iter().any(|look| look["label"] == "Desk"), "{looks}");
+        self.used.lock().unwrap().insert(("DELETE".to_owned(), "/v1/sessions/current".to_owned()));
+        desk.try_send(Method::DELETE, "/v1/sessions/current", "none", None).await.unwrap().ok();
+        self.send(Method::POST, "/v1/sign-ins", &[], json!({})).await.refused(404, "not_found");
+    }
+
     /// Words where no words belong: none of these may get into an event, or into a log by way of its refusal.
     async fn is_refused(&self) {
         let consent = json!({"purpose": "promotion", "channels": ["sms"],
@@ -255,7 +273,8 @@ impl Life {
             }
         }
         // Found by what she is called: a question is not written down either.
-        let found = self.desk.get("/v1/patients?text=Quirkwood").await.ok();
+        let found = self.desk.get("/v1/patients?q=quirk").await.ok();
+        assert_eq!(found, self.desk.get("/v1/patients?text=Quirkwood").await.ok());
         assert_eq!(found["patients"].as_array().map(Vec::len), Some(1), "{found}");
         self.desk.get("/v1/patients?system=crm&value=CRM-Falcon-77").await.ok();
         self.desk.get("/v1/patients/Turquoise%20Walrus").await.refused(400, "malformed");

@@ -135,7 +135,7 @@ async fn the_last_look_asks_the_number_too() {
     let of_other = permit(network, other, "callback", "sms").await;
     let started = Started { permit: of_other, contact: any_id() };
     let command = Command { event: any_id(), ..command };
-    let begun = begin(&app.transactor, &app.control, &app.numbers, other, &command, &started, false).await.unwrap();
+    let begun = begin(&app.transactor, &app.control, &app.numbers, other, &command, &started, false, None).await.unwrap();
     assert!(matches!(begun, Begun::Now(_)), "{begun:?}");
     scene.network.stop().await;
 }
@@ -155,7 +155,7 @@ async fn permits_that_one_contact_covers_begin_as_one_contact_only() {
         let actor = Actor::System("test".into());
         let command = Command { event: any_id(), fingerprint: None, time: None, actor, branch: None, cause: None };
         let started = Started { permit, contact };
-        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, joined).await.unwrap() {
+        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, joined, None).await.unwrap() {
             Begun::Now(_) => None,
             Begun::Gone(codes) => Some(codes),
             Begun::Before(done) => panic!("{done:?}"),

@@ -21,6 +21,7 @@ use tact_service::control::Control;
 use tact_service::ids::IdKey;
 use tact_service::transact::Transactor;
 
+use crate::network::Network;
 use crate::tidy::root;
 
 /// What files are imported into.
@@ -156,6 +157,60 @@ async fn syntheas_people_go_in_and_a_second_run_adds_nothing() {
     let again = place.take(read, &mapping).await;
     assert_eq!(again.of(Fate::Recorded), 0, "{:?}", again.counts());
     assert_eq!(place.events().await, head, "a second run has recorded something");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syntheas_people_are_on_the_worklist() {
+    let Some(folder) = data("fhir-synthea") else { return };
+    let mapping = synthea();
+    // A spring morning in Massachusetts, with the policy that ships: whoever was here last half a year ago or more is invited.
+    let now = "2021-04-02T14:00:00Z";
+    let network = Network::start_at(now).await;
+    let app = network.app();
+    for (code, name) in [("massachusetts", "Massachusetts"), ("peabody", "Peabody")] {
+        network.put(&format!("/v1/branches/{code}"), json!({"name": name, "time_zone": "America/New_York"})).await.ok();
+    }
+    let files = named(&folder, "ma615", &["Organization", "Encounter", "Procedure", "Patient"]);
+    let read = fhir::read_files(&files, &mapping).unwrap();
+    let stores = Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    let account = fhir::write(read, &mapping, stores, false, &Progress::hidden()).await.unwrap();
+    assert_eq!(account.counts()["Patient"][Fate::Recorded as usize], 615);
+    let head = app.transactor.log().head().await.unwrap();
+    let head = i64::try_from(head.to_stored()).unwrap();
+    assert!(app.read.wait_for(head, Duration::from_secs(120)).await.unwrap().position >= head, "it is projected");
+    // Whom the log itself owes an invitation at this moment.
+    let mut owed = BTreeMap::new();
+    let policy = tact_domain::policy::text::parse(tact_domain::policy::DEFAULT, "default").unwrap();
+    let at = time(now);
+    let people = app.personal.external_ids_of("synthea", "", 1000).await.unwrap();
+    assert_eq!(people.len(), 615);
+    for patient in people.into_iter().map(|one| one.patient) {
+        let known = app.transactor.patient_now(patient).await.unwrap();
+        let zone = app.control.zone(&known.state);
+        let due = tact_domain::patient::agenda(&known.state, &policy, &zone).into_iter().filter(|entry| entry.is_due(at));
+        owed.extend(due.map(|entry| ((patient, entry.about), (entry.purpose.to_string(), entry.branch.to_string()))));
+    }
+    let mut listed = BTreeMap::new();
+    for branch in ["massachusetts", "peabody"] {
+        let mut after = String::new();
+        loop {
+            let path = format!("/v1/branches/{branch}/worklist?limit=200{after}");
+            let page = network.get(&path).await.ok();
+            for entry in page["entries"].as_array().unwrap() {
+                let key = (crate::network::id(&entry["patient"]), crate::network::id(&entry["about"]));
+                assert!(entry["name"].is_string(), "{entry}");
+                let told = (entry["purpose"].as_str().unwrap().to_owned(), branch.to_owned());
+                assert!(listed.insert(key, told).is_none(), "{entry} twice");
+            }
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+    }
+    assert!(listed.values().filter(|(purpose, _)| purpose == "checkup_invitation").count() > 50, "{}", listed.len());
+    assert_eq!(listed, owed, "the worklists and the log owe the same");
+    network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

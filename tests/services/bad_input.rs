@@ -77,7 +77,7 @@ fn writes(known: &Known) -> Vec<(Method, &'static str, Value)> {
         (
             Method::POST,
             "/v1/patients/{p}/feedback",
-            json!({"branch": "north", "score": 9, "strengths": ["care"], "weaknesses": ["noise"], "text": "fine"}),
+            json!({"branch": "north", "score": 9, "strengths": ["staff_manner"], "weaknesses": ["premises"], "text": "fine"}),
         ),
         (
             Method::PUT,
@@ -175,7 +175,7 @@ fn slips() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("/feedback", json!({"score": -1}), "score", "u8"),
         ("/feedback", json!({"score": 9.5}), "score", "u8"),
         ("/feedback", json!({"branch": "west"}), "branch", "did you mean `east`"),
-        ("/feedback", json!({"strengths": ["care", "care"]}), "strengths", "twice"),
+        ("/feedback", json!({"strengths": ["staff_manner", "staff_manner"]}), "strengths", "twice"),
         ("/feedback", json!({"weaknesses": ["Too cold!"]}), "weaknesses[0]", "a-z"),
         ("/feedback", json!({"text": longest}), "text", "2001 characters"),
         ("/feedback", json!({"text": "a\u{0}b"}), "text", "control character"),

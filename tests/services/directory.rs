@@ -66,7 +66,12 @@ async fn the_nearest_who_have_it_are_found() {
     assert_eq!(found["branches"][0]["branch"], "north");
     // The nearest branch keeps Moscow's time: noon there is behind Near's hours, and of Far's nobody knows.
     let open = |at: &str| format!("/v1/providers?need=x_ray&{near}&open_at={at}");
-    assert_eq!(names(&network.get(&open("2026-03-02T12:00:00%2B03:00")).await.ok()), ["Far"]);
+    let noon = network.get(&open("2026-03-02T12:00:00%2B03:00")).await.ok();
+    assert_eq!(names(&noon), ["Far", "Near"]);
+    assert_eq!(
+        (&noon["providers"][1]["open"], &noon["providers"][1]["opens_at"]),
+        (&json!(false), &json!("2026-03-03T05:00:00Z"))
+    );
     assert_eq!(names(&network.get(&open("2026-03-02T08:00:00Z")).await.ok()), ["Near", "Far"]);
     assert_eq!(names(&network.get("/v1/providers?need=x_ray&limit=1").await.ok()), ["Far"], "by name when no place is named");
 
@@ -88,7 +93,23 @@ async fn a_departed_clinician_is_found_at_the_new_clinic() {
     // The doctor's own number is the doctor's own space (P13): it is not taken, and the log does not hold it.
     let with_number = json!({"new_clinic": "City hospital 2, +7 912 345-67-89"});
     network.post(&path, with_number).await.refused(422, "untrue");
-    assert!(!network.log_text().await.contains("345-67-89"));
+    for name in ["Dr Somova, 912 345-67-89", "somova@example.org"] {
+        network.post(&path, json!({"new_clinic": "Clinic on the hill", "name": name})).await.refused(422, "untrue");
+    }
+    // Found by name in either script; the name is with the personal data, and no field could hold a number.
+    network.post(&path, json!({"new_clinic": "Clinic on the hill", "name": "Анна Сомова"})).await.ok();
+    let whole = json!([{"clinician": Uuid::from_u128(5), "name": "Анна Сомова", "new_clinic": "Clinic on the hill"}]);
+    for words in ["%D1%81%D0%BE%D0%BC", "Somova", "hill"] {
+        assert_eq!(network.get(&format!("/v1/clinicians/departed?q={words}")).await.ok()["clinicians"], whole, "{words}");
+    }
+    assert_eq!(network.get("/v1/clinicians/departed?q=nobody").await.ok()["clinicians"], json!([]));
+    let analyst = network.token(&["analyst"], None).await;
+    let unnamed = json!([{"clinician": Uuid::from_u128(5), "new_clinic": "Clinic on the hill"}]);
+    assert_eq!(network.get_as(&analyst, "/v1/clinicians/departed").await.ok()["clinicians"], unnamed);
+    network.post(&path, json!({"new_clinic": "Clinic on the hill", "name": ""})).await.ok();
+    assert_eq!(network.get("/v1/clinicians/departed").await.ok()["clinicians"], unnamed, "forgotten");
+    let log = network.log_text().await;
+    assert!(!log.contains("345-67-89") && !log.contains("Сомова"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,6 +132,22 @@ async fn a_policy_is_published_once_and_takes_effect_when_it_says() {
     assert_eq!(list, [("default", false), ("2026-03", true)]);
     assert_eq!(all["policies"][0].get("text"), None);
     assert_eq!(network.get("/v1/policies/default").await.ok()["text"], tact_domain::policy::DEFAULT);
+    let differs = network.get("/v1/policies/diff?from=default&to=2026-03").await.ok();
+    let of = |path: &str| differs["differences"].as_array().unwrap().iter().find(|one| one["path"] == path).cloned();
+    assert_eq!(of("purpose.emergency.limits").unwrap()["to"], "3 attempts per 24 hours", "{differs}");
+    assert_eq!(of("purpose.promotion.basis"), Some(json!({"path": "purpose.promotion.basis", "from": "consent"})));
+    assert_eq!(network.get("/v1/policies/diff?from=2026-03&to=2026-03").await.ok()["differences"], json!([]));
+    // The cases that ship hold for the policy that ships, and say of this one what it lacks.
+    let told = network.post("/v1/policies/default/scenarios", json!({})).await.ok();
+    assert_eq!((told["failed"].as_u64(), told["passed"].as_u64().unwrap() > 90), (Some(0), true), "{told}");
+    let told = network.post("/v1/policies/2026-03/scenarios", json!({})).await.ok();
+    let failed = told["cases"].as_array().unwrap().iter().find(|case| case["passed"] == false).unwrap();
+    assert!(failed["because"][0].as_str().unwrap().contains("step "), "{failed}");
+    let own = json!({"cases": [{"file": "mine.toml", "text": "name = 3"}]});
+    let told = network.post("/v1/policies/default/scenarios", own).await.ok();
+    assert!(told["cases"][0]["because"][0].as_str().unwrap().starts_with("line 1"), "{told}");
+    network.post("/v1/policies/default/scenarios", json!({"cases": []})).await.refused(422, "untrue");
+    network.get("/v1/policies/diff?from=default&to=2026-3").await.refused(404, "not_found");
     let problem = network.get("/v1/policies/2026-3").await.refused(404, "not_found");
     assert!(problem["detail"].as_str().unwrap().contains("did you mean `2026-03`"), "{problem}");
 

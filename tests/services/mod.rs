@@ -7,3 +7,4 @@ mod directory;
 mod evidence;
 mod feedback;
 mod referrals;
+mod worklist;

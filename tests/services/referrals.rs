@@ -68,3 +68,44 @@ async fn an_arrangement_asked_again_is_one_even_if_the_provider_has_changed() {
     assert_eq!(first["event"], again["event"]);
     assert_eq!(again["repeated"], true);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_forgotten_when_the_referral_is_done_with_or_nothing_came_of_it() {
+    Network::on_both(async |network| {
+        let person = |name: &str| json!({"person": {"name": name, "phone": "+7 900 111-22-33"}});
+        let (helped, left, patient) = (
+            network.patient("north", person("Helped")).await,
+            network.patient("north", person("Left")).await,
+            network.patient("north", person("Patient")).await,
+        );
+        for who in [helped, left, patient] {
+            network.post(&format!("/v1/patients/{who}/referrals"), json!({"need": "x_ray"})).await.ok();
+        }
+        let base = format!("/v1/patients/{helped}/referrals");
+        let referral = network.get(&base).await.ok()["referrals"][0]["referral"].as_str().unwrap().to_owned();
+        let booking = json!({"branch": "north", "kind": "checkup", "starts_at": "2026-03-09T10:00:00+03:00"});
+        network.post(&format!("/v1/patients/{patient}/appointments"), booking).await.ok();
+        network.set_clock("2026-03-12T09:00:00Z");
+        network.post(&format!("{base}/{referral}/closing"), json!({})).await.ok();
+        let forgotten_at =
+            async |who: Uuid| network.get(&format!("/v1/patients/{who}/referrals")).await.ok().get("forgotten_at").cloned();
+        assert_eq!(forgotten_at(helped).await, Some(json!("2026-04-11T09:00:00Z")));
+        assert_eq!(forgotten_at(left).await, Some(json!("2026-04-01T09:00:00Z")), "opened, and nothing else ever happened");
+        assert_eq!(forgotten_at(patient).await, None, "whoever is more to us than that is not forgotten");
+
+        network.set_clock("2026-04-01T08:59:59Z");
+        network.get(&format!("/v1/patients/{left}")).await.ok();
+        network.set_clock("2026-04-01T09:00:00Z");
+        network.until(left, "patient.erased").await;
+        network.until_get("/v1/patients?q=left", |found| found["patients"] == json!([])).await;
+        assert_eq!(network.get("/v1/patients?q=helped").await.ok()["patients"].as_array().map(Vec::len), Some(1));
+        network.set_clock("2026-04-11T09:00:00Z");
+        network.until(helped, "patient.erased").await;
+        network.until_get("/v1/patients?q=helped", |found| found["patients"] == json!([])).await;
+        assert_eq!(network.get("/v1/patients?q=patient").await.ok()["patients"].as_array().map(Vec::len), Some(1));
+        // The events stay, and say nothing of who it was.
+        let history = network.get(&base).await.ok();
+        assert_eq!(history["referrals"].as_array().map(Vec::len), Some(1), "{history}");
+    })
+    .await;
+}

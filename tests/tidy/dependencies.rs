@@ -37,6 +37,7 @@ const SERVICES: &[&str] = &[
     "tact-notary",
     "tact-patient",
     "tact-referral",
+    "tact-sign-in",
 ];
 
 /// Who may name what in its manifest; whoever is not listed may not. Benchmarks compare us with the bare engines, so they name those too.
@@ -46,7 +47,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("ed25519-dalek", &["tact-evidence"]),
     ("clap", &["tact", "tact-bench", "tact-simulation"]),
     ("tact", &["tact-bench"]),
-    ("tact-scenario", &["tact"]),
+    ("tact-scenario", &["tact", "tact-directory"]),
     ("tact-simulation", &[]),
     ("tact-testbed", &["tact-bench"]),
     ("tact-tests", &[]),

@@ -60,6 +60,9 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         fhir_mappings: Vec::new(),
+        themes_file: None,
+        strangers_kept_days: 30,
+        sign_in: tact::settings::SignIn::default(),
         now: None,
     }
 }

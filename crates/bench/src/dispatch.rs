@@ -119,6 +119,9 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
         wait: Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         fhir_mappings: Vec::new(),
+        themes_file: None,
+        strangers_kept_days: 30,
+        sign_in: tact::settings::SignIn::default(),
         now: None,
     };
     let app = tact::roles::open(&settings, Clock::by_hand(noon())).await?;

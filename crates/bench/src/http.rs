@@ -53,6 +53,9 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         wait: std::time::Duration::from_secs(30),
         operator: tact_service::app::Operator::default(),
         fhir_mappings: Vec::new(),
+        themes_file: None,
+        strangers_kept_days: 30,
+        sign_in: tact::settings::SignIn::default(),
         now: None,
     };
     let clock = tact_service::clock::Clock::by_hand(noon());

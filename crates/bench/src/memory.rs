@@ -128,6 +128,9 @@ async fn idle() -> Result<()> {
             wait: std::time::Duration::from_secs(30),
             operator: tact_service::app::Operator::default(),
             fhir_mappings: Vec::new(),
+            themes_file: None,
+            strangers_kept_days: 30,
+            sign_in: tact::settings::SignIn::default(),
             now: None,
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;

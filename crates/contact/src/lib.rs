@@ -7,8 +7,10 @@ mod announcements;
 mod audit;
 mod contacts;
 mod corrections;
+mod day;
 mod figures;
 mod permits;
+pub mod positions;
 mod preview;
 mod quotas;
 mod release;
@@ -38,6 +40,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quotas::of_patient))
         .routes(routes!(quotas::exhausted))
         .routes(routes!(worklist::worklist))
+        .routes(routes!(day::day))
+        .routes(routes!(positions::positions))
         .routes(routes!(figures::figures))
         .routes(routes!(figures::alarms))
         .routes(routes!(audit::findings))

@@ -5,15 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::patient::agenda::suggested;
 use tact_domain::patient::decide::Reason;
+use tact_domain::patient::state::{Permit, State};
 use tact_domain::policy::Policy;
 use tact_domain::{Branch, Channel, Purpose};
 use tact_read_models::due::{self, Cursor, DueRow, Page};
+use tact_read_models::history;
 use tact_read_models::patients;
 use tact_service::app::database;
 use tact_service::control::in_force;
@@ -22,20 +24,21 @@ use tact_service::{App, Caller, Path, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::day::span;
 use crate::permits::shown_to;
 use crate::sharing::Sharing;
 
 /// How many rows are looked through at once.
-const ROWS: u32 = 200;
+pub(crate) const ROWS: u32 = 200;
 
 /// How many rows are looked through at most for one page of those that may be called now.
-const MOST_ROWS: usize = 4000;
+pub(crate) const MOST_ROWS: usize = 4000;
 
 /// Which part of the worklist.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
-    /// `due` (now; if absent), `ahead` (later), or `announce` (to be told before the patient leaves).
+    /// `due` (now; if absent), `ahead` (later), `today` (later today, by the branch's clock), or `announce` (to be told before the patient leaves).
     #[param(inline)]
     view: Option<View>,
     /// Only this purpose.
@@ -59,6 +62,8 @@ enum View {
     Due,
     /// Due later.
     Ahead,
+    /// Due later today.
+    Today,
     /// To be announced before the patient leaves.
     Announce,
 }
@@ -93,13 +98,16 @@ pub(crate) struct Entry {
     #[schema(value_type = Option<String>)]
     channel: Option<Channel>,
     /// Whether a permit would be granted now.
-    callable: bool,
+    pub(crate) callable: bool,
     /// If not: everything that stands in the way.
     #[schema(value_type = Vec<Object>)]
     reasons: Vec<Reason>,
     /// If not: the next time at which asking makes sense, where one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<DateTime<Utc>>,
+    pub(crate) next: Option<DateTime<Utc>>,
+    /// Who is at it: somebody holds a permit for it that is live, or that has been begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) taken: Option<Taken>,
     /// Patients of branches in the caller's scope who have the same number and are owed the same about the same day: one contact will do. Ask
     /// for their permits with this one's as `with`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -107,6 +115,22 @@ pub(crate) struct Entry {
     /// Those who were merged into the patient: what is not known of the patient's own may be known of them.
     #[serde(skip)]
     merged: Vec<Uuid>,
+}
+
+/// A permit that somebody holds. Of another branch's, only the times are shown to whoever does not act for that.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = WorklistTaken)]
+pub(crate) struct Taken {
+    /// Who has it: `staff:<id>` or `system:<name>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permit: Option<Uuid>,
+    /// Since when.
+    since: DateTime<Utc>,
+    /// When it runs out; absent once the contact has been begun, which waits for its outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<DateTime<Utc>>,
 }
 
 /// The id of a patient in another system.
@@ -141,7 +165,7 @@ pub(crate) struct Worklist {
     responses((status = 200, description = "What was asked for", body = Worklist), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn worklist(
-    State(app): State<Arc<App>>,
+    extract::State(app): extract::State<Arc<App>>,
     caller: Caller,
     Path(branch): Path<Branch>,
     Query(wanted): Query<Wanted>,
@@ -149,7 +173,7 @@ pub(crate) async fn worklist(
 ) -> Result<Json<Worklist>, Problem> {
     caller.may(Permission::SeeWorklist)?;
     caller.at(&branch)?;
-    app.branch("branch", &branch).await?;
+    let listed = app.branch("branch", &branch).await?;
     let limit = wanted.limit.unwrap_or(50);
     if !(1..=200).contains(&limit) {
         return Err(Problem::field("limit", format!("{limit} is not between 1 and 200")));
@@ -161,16 +185,18 @@ pub(crate) async fn worklist(
     let now = app.clock.now();
     let policy = &in_force(&policies, now)?.policy;
     let view = wanted.view.unwrap_or(View::Due);
+    let (_, midnight) = span(&listed.time_zone, now);
     let (mut entries, mut next, mut looked_at) = (Vec::new(), None, 0);
     'pages: loop {
         let page = Page { branch: &branch, now, purpose: wanted.purpose.as_ref(), after: after.clone(), limit: ROWS };
         let db = app.read.db();
         let rows = match view {
             View::Due => due::worklist(&db, &page).await,
-            View::Ahead => due::ahead(&db, &page).await,
+            View::Ahead | View::Today => due::ahead(&db, &page).await,
             View::Announce => due::to_announce(&db, &page).await,
         }
         .map_err(database)?;
+        let rows: Vec<DueRow> = rows.into_iter().take_while(|row| view != View::Today || row.due_from < midnight).collect();
         let whole = rows.len() < ROWS as usize;
         for (row, entry) in looked_up(&app, &caller, policy, rows, now).await? {
             if entries.len() == limit {
@@ -197,7 +223,7 @@ pub(crate) async fn worklist(
 }
 
 /// Holds each row against the patient's state: on which channel, and may it be made now?
-async fn looked_up(
+pub(crate) async fn looked_up(
     app: &App,
     caller: &Caller,
     policy: &Policy,
@@ -243,12 +269,44 @@ async fn looked_up(
             callable: channel.is_some() && reasons.is_empty(),
             reasons,
             next,
+            taken: taken(app, caller, state, row.patient, &purpose, row.about, now).await?,
             together: sharing.together(app, &states, caller, policy, &row, now),
             merged: state.absorbed.iter().map(|absorbed| absorbed.from).collect(),
         };
         found.push((row, entry));
     }
     Ok(found)
+}
+
+/// Who holds a permit for an entry. The state knows the permit; who was granted it stands in the history.
+async fn taken(
+    app: &App,
+    caller: &Caller,
+    state: &State,
+    patient: Uuid,
+    purpose: &Purpose,
+    about: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<Taken>, Problem> {
+    let is_it = |permit: &&Permit| {
+        permit.purpose == *purpose && permit.occasion.as_ref().is_some_and(|used| used.about == about) && permit.counts(now)
+    };
+    let Some(permit) = state.permits.iter().rev().find(is_it) else { return Ok(None) };
+    let mut taken = Taken { actor: None, permit: None, since: permit.granted_at, expires_at: permit.frees_at() };
+    if !caller.covers(&permit.branch) {
+        return Ok(Some(taken));
+    }
+    taken.permit = Some(permit.id);
+    let id = permit.id.to_string();
+    // One that came with a merge stands in the other's stream.
+    for stream in std::iter::once(patient).chain(state.absorbed.iter().map(|absorbed| absorbed.from)) {
+        let granted = history::permitted(&app.read.db(), stream, permit.granted_at).await.map_err(database)?;
+        if let Some((actor, _)) = granted.into_iter().find(|(_, body)| body.contains(&id)) {
+            taken.actor = actor;
+            break;
+        }
+    }
+    Ok(Some(taken))
 }
 
 /// Adds who the patients are, from the personal data.

@@ -151,6 +151,8 @@ macro_rules! table {
 pub enum OnConflict {
     /// It cannot be: an error.
     Fail,
+    /// The row that is there stays.
+    Keep,
     /// The new row takes its place.
     Replace,
     /// Its numbers are added to those that are there. Only for tables whose columns behind the key are all [`Kind::Int`].
@@ -165,6 +167,7 @@ fn conflict<R: Record>(on_conflict: OnConflict) -> String {
     let behind_key = R::COLUMNS.iter().map(|(name, _)| *name).filter(|name| !R::KEY.contains(name));
     let changes: Vec<String> = match on_conflict {
         OnConflict::Fail => return String::new(),
+        OnConflict::Keep => return format!(" ON CONFLICT ({}) DO NOTHING", R::KEY.join(", ")),
         OnConflict::Replace => behind_key.map(|name| format!("{name} = excluded.{name}")).collect(),
         OnConflict::Add => behind_key.map(|name| format!("{name} = {}.{name} + excluded.{name}", R::TABLE)).collect(),
     };

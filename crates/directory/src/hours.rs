@@ -40,6 +40,21 @@ pub(crate) fn open(hours: &Hours, zone: Tz, at: Time) -> Option<bool> {
     Some(today || since_yesterday)
 }
 
+/// When a door that is shut at a moment opens next, at most a week later; `None` if no hours are known, or it is open.
+pub(crate) fn opens(hours: &Hours, zone: Tz, at: Time) -> Option<Time> {
+    if open(hours, zone, at) != Some(false) {
+        return None;
+    }
+    let today = at.with_timezone(&zone).date_naive();
+    let begin = |days: u64| {
+        let date = today.checked_add_days(chrono::Days::new(days))?;
+        let day = hours.get(DAYS[date.weekday().num_days_from_monday() as usize])?;
+        Some(tact_domain::Zone::new(zone).utc(date.and_time(day.from)))
+    };
+    // A change of the clocks may make a begin fall on a moment at which it is still shut; the next one counts then.
+    (0..=8).filter_map(begin).find(|&begin| begin > at && open(hours, zone, begin) == Some(true))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +85,28 @@ mod tests {
             assert_eq!(open(&day, berlin, at.parse().unwrap()), Some(expected), "{at}");
         }
         assert_eq!(open(&Hours::new(), berlin, "2026-03-02T07:59:59Z".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_door_that_is_shut_opens_at_its_next_hour() {
+        let berlin = Tz::Europe__Berlin;
+        let day = hours(&[("monday", "09:00", "18:00"), ("friday", "22:00", "06:00")]);
+        for (at, expected) in [
+            ("2026-03-02T07:59:59Z", Some("2026-03-02T08:00:00Z")),
+            ("2026-03-02T08:00:00Z", None),
+            ("2026-03-02T17:00:00Z", Some("2026-03-06T21:00:00Z")),
+            // Over the change of the clocks on the 29th: nine o'clock is an hour earlier by UTC.
+            ("2026-03-28T05:00:00Z", Some("2026-03-30T07:00:00Z")),
+        ] {
+            let expected = expected.map(|text| text.parse().unwrap());
+            assert_eq!(opens(&day, berlin, at.parse().unwrap()), expected, "{at}");
+        }
+        let once = hours(&[("monday", "09:00", "18:00")]);
+        assert_eq!(opens(&once, berlin, "2026-03-02T18:00:00Z".parse().unwrap()), Some("2026-03-09T08:00:00Z".parse().unwrap()));
+        assert_eq!(opens(&Hours::new(), berlin, "2026-03-02T18:00:00Z".parse().unwrap()), None);
+        // Two o'clock is skipped that night: the door opens when there is a time again.
+        let night = hours(&[("sunday", "02:30", "05:00")]);
+        assert_eq!(opens(&night, berlin, "2026-03-28T23:00:00Z".parse().unwrap()), Some("2026-03-29T01:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -7,8 +7,12 @@ mod departures;
 mod hours;
 mod noted;
 mod place;
+mod places;
 mod policies;
 mod providers;
+mod words;
+
+pub use providers::post::{check, is_published_number};
 
 use std::sync::Arc;
 
@@ -22,8 +26,12 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(branches::list::list))
         .routes(routes!(branches::put::put, branches::list::one))
         .routes(routes!(providers::post::post, providers::nearest::nearest))
+        .routes(routes!(places::places))
+        .routes(routes!(departures::departed))
         .routes(routes!(departures::depart, departures::whereto))
         .routes(routes!(policies::publish::publish, policies::read::all))
+        .routes(routes!(policies::diff::between))
+        .routes(routes!(policies::scenarios::tell))
         .routes(routes!(policies::read::in_force))
         .routes(routes!(policies::read::one))
 }

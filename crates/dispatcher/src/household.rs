@@ -30,14 +30,6 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::seconds(5);
 /// How long an occasion's window must stay open behind the moment until which it waits for that of another.
 const SPARE: Duration = Duration::hours(1);
 
-/// Whether a patient shares a number with anybody, so that a message on this channel may be for several.
-pub(crate) async fn shares(app: &App, channel: Channel, patient: Uuid) -> Result<bool, Failure> {
-    if !channel.uses_number() {
-        return Ok(false);
-    }
-    Ok(app.personal.who_shares(patient).await?.is_some_and(|shared| shared.patients.len() > 1))
-}
-
 /// What a permit that joined another one is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Follows {
@@ -49,17 +41,9 @@ pub(crate) enum Follows {
     Late,
 }
 
-/// Whether a permit waits for the one that it joined. `claimed`: for how long somebody may still be at work on that.
-pub(crate) async fn follows(
-    app: &App,
-    patient: Uuid,
-    known: &Patient,
-    permit: Uuid,
-    claimed: Duration,
-) -> Result<Follows, Failure> {
-    let sight = app.numbers.look(&app.transactor, patient, known.position).await?;
-    let now = app.clock.now();
-    Ok(match sight.leader(permit) {
+/// Whether a permit waits for the one that it joined, by what is seen of the number. `claimed`: for how long somebody may still be at work on that.
+pub(crate) fn follows(sight: &Sight, permit: Uuid, claimed: Duration, now: Time) -> Follows {
+    match sight.leader(permit) {
         None => Follows::Nobody,
         Some((_, Some(leader))) => match leader.fate {
             Fate::Open if leader.is_live(now) => Follows::Wait,
@@ -67,26 +51,28 @@ pub(crate) async fn follows(
             _ => Follows::Late,
         },
         Some((_, None)) => Follows::Late,
-    })
+    }
 }
 
 /// Asks for the permits of those who share a patient's number and are owed the same on the same day, as far as one text can tell them all.
+/// True: somebody is joined.
 pub(crate) async fn invite(
     desk: &Desk,
     dispatch: &Dispatch,
-    patient: Uuid,
     known: &Patient,
+    sight: &Sight,
     draft: &Draft<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let app = &desk.app;
     let occasion = known.state.permit(dispatch.permit).and_then(|permit| permit.occasion.as_ref());
-    let Some(occasion) = occasion.filter(|_| draft.may_be_shared()) else { return Ok(()) };
+    let Some(occasion) = occasion.filter(|_| draft.may_be_shared()) else { return Ok(false) };
     let day = day_of(occasion.at, &app.control.zone(&known.state));
     let policies = app.control.ready_to_decide().await?;
     let policy = &in_force(&policies, app.clock.now())?.policy;
-    let sight = app.numbers.look(&app.transactor, patient, known.position).await?;
     let mut all = draft.clone();
-    for (_, permit) in sight.together(dispatch.permit) {
+    let joined = sight.together(dispatch.permit);
+    let mut anybody = !joined.is_empty();
+    for (_, permit) in joined {
         if let Some((state, permit)) = sight.others().find_map(|(_, state)| Some((state, state.permit(permit)?))) {
             // One that does not fit in is given back when its turn comes.
             let _ = all.tell(app, state, about(permit));
@@ -127,14 +113,14 @@ pub(crate) async fn invite(
             cause: None,
         };
         match tact_service::permit::ask(&app.transactor, &app.control, &app.numbers, other, &command, &ask, with).await {
-            Ok(_) => {}
+            Ok(_) => anybody = true,
             Err(Failure::Untrue(_)) => continue,
             Err(failure) => return Err(failure),
         }
         desk.points.reach(Point::Asked, dispatch.permit).await;
         all = more;
     }
-    Ok(())
+    Ok(anybody)
 }
 
 fn about(permit: &Permit) -> Option<Uuid> {
@@ -191,7 +177,7 @@ async fn join(
     }
     let started = Started { permit, contact: dispatch.contact };
     let command = command(app, &[b"started", permit.as_bytes()], &dispatch.branch, None);
-    match begin(&app.transactor, &app.control, &app.numbers, other, &command, &started, true).await? {
+    match begin(&app.transactor, &app.control, &app.numbers, other, &command, &started, true, None).await? {
         Begun::Now(_) | Begun::Before(_) => {
             points.reach(Point::Joined, dispatch.permit).await;
             *draft = with;

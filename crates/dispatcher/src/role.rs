@@ -13,6 +13,7 @@ use tact_domain::patient::events::{Event, PermitRef, Started};
 use tact_domain::patient::state::{Fate, Standing};
 use tact_domain::{Channel, Code, Outcome, Recorded, Time};
 use tact_event_log::StreamId;
+use tact_service::number::Sight;
 use tact_service::permit::{Begun, begin};
 use tact_service::transact::{Failure, Patient};
 use tokio::sync::{Notify, mpsc, watch};
@@ -287,14 +288,6 @@ impl Dispatcher {
         }
         let given_back = async |reason: &str| give_back(&self.desk, &New::from(dispatch), patient, reason).await;
         let Some((gateway, setup)) = gateway.zip(self.desk.setup.as_ref()) else { return given_back("no_gateway").await };
-        let shared = household::shares(app, dispatch.channel, patient).await?;
-        if shared {
-            match household::follows(app, patient, &known, dispatch.permit, CLAIMED).await? {
-                Follows::Nobody => {}
-                Follows::Wait => return Ok(store.later(dispatch.permit, now + household::LOOK_AGAIN).await?),
-                Follows::Late => return given_back(&refused(&[Code::NumberBusy])).await,
-            }
-        }
         let wanted = Wanted {
             id: dispatch.contact,
             purpose: &dispatch.purpose,
@@ -308,13 +301,28 @@ impl Dispatcher {
             Err(reason) => return given_back(&reason).await,
         };
         points.reach(Point::Made, dispatch.permit).await;
-        if shared {
-            household::invite(&self.desk, dispatch, patient, &known, &draft).await?;
+        // The number is looked at once, at the last moment: whom it concerns, and whether it may be rung.
+        let mut sight = None;
+        if dispatch.channel.uses_number() {
+            let seen = app.numbers.look(&app.transactor, patient, known.position).await?;
+            match household::follows(&seen, dispatch.permit, CLAIMED, now) {
+                Follows::Nobody => {}
+                Follows::Wait => return Ok(store.later(dispatch.permit, now + household::LOOK_AGAIN).await?),
+                Follows::Late => return given_back(&refused(&[Code::NumberBusy])).await,
+            }
+            sight = Some(seen);
+        }
+        let shared = sight.as_ref().is_some_and(Sight::is_shared);
+        if let Some(seen) = sight.as_ref().filter(|_| shared)
+            && household::invite(&self.desk, dispatch, &known, seen, &draft).await?
+        {
+            // Their permits stand there since.
+            sight = None;
         }
         drop(known);
         let started = Started { permit: dispatch.permit, contact: dispatch.contact };
         let command = command(app, &[b"started", dispatch.permit.as_bytes()], &dispatch.branch, None);
-        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, false).await? {
+        match begin(&app.transactor, &app.control, &app.numbers, patient, &command, &started, false, sight).await? {
             Begun::Now(done) => {
                 points.reach(Point::Begun, dispatch.permit).await;
                 let started_at = done.recorded.envelope.time;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use smol_str::SmolStr;
+use tact_database::bulk::{self, OnConflict};
 use tact_database::{Component, Db, DbError, Target, Tx, all, all_in, one, one_in, run, run_in, to_millis};
 use tact_domain::{Branch, Channel, Outcome, Purpose, Time};
 use tact_event_log::Position;
@@ -42,9 +43,6 @@ const MOVE: &str =
     "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO UPDATE SET position = $1";
 /// Of two that start together, the one that is further back counts.
 const BEGIN: &str = "INSERT INTO reading (name, position) VALUES ('dispatcher', $1) ON CONFLICT (name) DO NOTHING";
-const ADD: &str = "INSERT INTO dispatches
-    (permit, contact, patient, purpose, channel, branch, expires_at, state, reason, gateway_said, asked, look_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, FALSE, 0, $10) ON CONFLICT (permit) DO NOTHING";
 macro_rules! claim {
     ($channels:literal) => {
         columns!(
@@ -92,7 +90,6 @@ pub const SQL: &[&str] = &[
     POSITION,
     MOVE,
     BEGIN,
-    ADD,
     CLAIM,
     CLAIM_REST,
     HOLD,
@@ -184,6 +181,24 @@ pub struct Dispatch {
     pub asked: u32,
     /// The contact of another's permit that covers this one too.
     pub covered_by: Option<Uuid>,
+}
+
+tact_database::table! {
+    /// A row as it begins.
+    struct NewRow = "dispatches" key(permit) {
+        permit: Uuid,
+        contact: Uuid,
+        patient: Uuid,
+        purpose: String,
+        channel: String,
+        branch: String,
+        expires_at: Time,
+        state: String,
+        reason: Option<String>,
+        gateway_said: bool,
+        asked: i64,
+        look_at: Time,
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -310,10 +325,7 @@ impl Store {
     /// Takes permits in, and moves the position, in one transaction. What has ended already is dropped, and counted so.
     pub(crate) async fn take(&self, new: &[New], position: Position, now: Time) -> Result<(), DbError> {
         let mut tx = self.db.begin().await?;
-        for one in new {
-            let late = one.expires_at <= now;
-            add(&mut tx, one, if late { Some("expired") } else { None }, now).await?;
-        }
+        add(&mut tx, new, now).await?;
         run_in!(&mut tx, MOVE, position.to_stored().cast_signed())?;
         tx.commit().await
     }
@@ -361,7 +373,7 @@ impl Store {
     pub(crate) async fn cover(&self, new: &New, contact: Uuid, started_at: Time) -> Result<Option<(Tx, Dispatch)>, DbError> {
         let Some((mut tx, leader)) = self.locked(contact).await? else { return Ok(None) };
         // It may come to be covered before it is read from the log.
-        add(&mut tx, new, None, started_at).await?;
+        add(&mut tx, std::slice::from_ref(new), started_at).await?;
         run_in!(&mut tx, COVER, new.permit, contact, to_millis(started_at))?;
         Ok(Some((tx, leader)))
     }
@@ -406,24 +418,27 @@ impl Store {
     }
 }
 
-async fn add(tx: &mut Tx, new: &New, dropped: Option<&str>, now: Time) -> Result<(), DbError> {
-    let stage = if dropped.is_some() { Stage::Dropped } else { Stage::Waiting };
-    let New { permit, contact, patient, purpose, channel, branch, expires_at } = new;
-    run_in!(
-        tx,
-        ADD,
-        permit,
-        contact,
-        patient,
-        purpose.as_str(),
-        channel.as_str(),
-        branch.as_str(),
-        to_millis(*expires_at),
-        stage.as_str(),
-        dropped,
-        to_millis(now)
-    )
-    .map(drop)
+/// Adds the rows of new permits, all at once; one that is there already stays as it is.
+async fn add(tx: &mut Tx, new: &[New], now: Time) -> Result<(), DbError> {
+    let row = |new: &New| {
+        let late = new.expires_at <= now;
+        let (stage, reason) = if late { (Stage::Dropped, Some("expired")) } else { (Stage::Waiting, None) };
+        NewRow {
+            permit: new.permit,
+            contact: new.contact,
+            patient: new.patient,
+            purpose: new.purpose.to_string(),
+            channel: new.channel.as_str().to_owned(),
+            branch: new.branch.to_string(),
+            expires_at: to_millis(new.expires_at),
+            state: stage.as_str().to_owned(),
+            reason: reason.map(ToOwned::to_owned),
+            gateway_said: false,
+            asked: 0,
+            look_at: to_millis(now),
+        }
+    };
+    bulk::write(tx, new.iter().map(row).collect(), OnConflict::Keep).await
 }
 
 /// Who claims, until when, and on which of the machines' four channels.

@@ -125,6 +125,9 @@ pub struct ProviderListed {
     /// Its site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website: Option<String>,
+    /// The name of the time zone whose clock its working hours show; absent: nobody has said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<SmolStr>,
     /// Its working hours, as for a branch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hours: BTreeMap<SmolStr, DailyHours>,

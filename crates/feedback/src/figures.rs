@@ -1,42 +1,72 @@
-//! What was said of us, by branch, clinician and month: of those who recommend us, and apart from them of everyone else (P5).
+//! What was said of us, by branch, clinician, theme and month: of those who recommend us, and apart from them of everyone else (P5).
 //!
-//! It must never name a patient, nor mix the two.
+//! It must never name a patient, nor mix the two, nor add up what [`disclosure`](crate::disclosure) has not: every figure here is of a cell that
+//! is released there, whoever asks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use chrono::{Datelike, Months, NaiveDate};
+use axum::{Extension, Json};
+use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
-use tact_domain::{Branch, Time};
-use tact_read_models::feedback::{self, Scores, ThemeCount};
+use tact_domain::Branch;
+use tact_read_models::feedback::{self, Given};
 use tact_service::app::database;
 use tact_service::request::at_least;
 use tact_service::{App, Caller, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// The most months that one answer covers: ten years.
-const MOST_MONTHS: i32 = 120;
+use crate::disclosure::{About, Cells, LEAST, Period, Said, Subject, released};
 
-/// What is asked for.
+/// What is asked for. It picks among cells that are the same for everybody; no figure is made of a choice.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Which {
+    /// Of what: `network` (for callers who act for all branches), `branch` (if absent), or `clinician`, at each branch.
+    #[param(inline)]
+    by: Option<By>,
+    /// Over what: `month` (if absent), `year`, or `ever`.
+    #[param(inline)]
+    per: Option<Per>,
     /// One branch only; absent: all branches of the caller's.
     #[param(value_type = Option<String>)]
     branch: Option<Branch>,
-    /// One clinician only.
+    /// One clinician only; with `by=clinician`.
     clinician: Option<Uuid>,
-    /// The first month, `YYYY-MM` in UTC; absent: eleven months before the last.
+    /// The first month, `YYYY-MM` in UTC; absent: from the first on. A year counts if any of its months does.
     from: Option<String>,
-    /// The last month; absent: this one.
+    /// The last month; absent: until the last.
     until: Option<String>,
     /// The position that the answer must have come to; also as the header `Tact-At-Least`.
     at_least: Option<String>,
+}
+
+/// Whose figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    /// The whole network's.
+    Network,
+    /// A branch's.
+    Branch,
+    /// A clinician's at a branch.
+    Clinician,
+}
+
+/// Over which span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Per {
+    /// A month.
+    Month,
+    /// A calendar year.
+    Year,
+    /// All that was ever said.
+    Ever,
 }
 
 /// What was said.
@@ -45,192 +75,263 @@ pub(crate) struct Which {
 pub(crate) struct Figures {
     /// Whose feedback this is: `referrers` or `others`.
     of: &'static str,
-    /// The first month.
-    from: String,
-    /// The last month.
-    until: String,
-    /// Over everything below.
-    total: Said,
-    /// By branch, month and clinician.
-    groups: Vec<Group>,
+    /// Up to which position of the log it is true.
+    position: String,
+    #[schema(inline)]
+    by: By,
+    #[schema(inline)]
+    per: Per,
+    /// The fewest people whose feedback is shown together: 3.
+    fewest_people: usize,
+    /// By branch, clinician and period. Cells in which nobody has spoken are absent.
+    cells: Vec<Cell>,
 }
 
-/// What was said of one branch, or one clinician there, in one month.
+/// What was said of the network, one branch, or one clinician there, in one period.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Group {
-    branch: String,
-    /// Absent: of the branch without naming a clinician.
+#[schema(as = FeedbackCell)]
+pub(crate) struct Cell {
+    /// Absent: of the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<String>,
+    /// Absent: of all, whether they name a clinician or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     clinician: Option<Uuid>,
-    /// `YYYY-MM` in UTC.
-    month: String,
-    #[serde(flatten)]
-    said: Said,
-}
-
-/// Scores and themes.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(crate) struct Said {
+    /// `YYYY-MM` in UTC, `YYYY`, or `ever`.
+    #[schema(example = "2026-03")]
+    period: String,
+    /// Whether nothing of it is shown: fewer than three people speak in it, or it would tell of fewer beside other cells.
+    withheld: bool,
     /// How many times feedback was given.
-    given: i64,
-    /// The mean score, from 0 to 10, to two decimals; absent when nothing was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<usize>,
+    /// The mean score, from 0 to 10, to two decimals.
     #[serde(skip_serializing_if = "Option::is_none")]
     average: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lowest: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    highest: Option<i64>,
     /// What is good, by theme, the most named first.
     strengths: Vec<Named>,
     /// What is not.
     weaknesses: Vec<Named>,
-    #[serde(skip)]
-    sum: i64,
+    /// Whether themes were named that are not shown, for the same reasons.
+    themes_withheld: bool,
 }
 
-/// How often a theme was named.
+/// How often a theme was named, and what those who name it think of us.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Named {
     theme: String,
-    times: i64,
+    times: usize,
+    /// The mean score of the feedback that names it, to two decimals.
+    average: f64,
 }
+
+/// The cells of either kind as they were last made, with the generation and position of the read models that they were made of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Made(Arc<Mutex<[Option<Last>; 2]>>);
+
+type Last = ((i64, i64), Arc<Cells>);
 
 /// See what those say who recommend us
 ///
-/// Their scores and themes by branch, clinician and month. Nothing tells whom they brought.
+/// Scores, strengths and weaknesses by branch, clinician, theme and period. Nothing tells whom they brought. What fewer than three people say is
+/// withheld, and whatever would tell of it beside the rest; the cells are the same for everybody, so that no two answers tell more than one.
 #[utoipa::path(
     get, path = "/v1/feedback", tag = "feedback", params(Which),
     responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn of_referrers(
     State(app): State<Arc<App>>,
+    Extension(made): Extension<Made>,
     caller: Caller,
     headers: HeaderMap,
     Query(query): Query<Which>,
 ) -> Result<Json<Figures>, Problem> {
-    figures(&app, &caller, &headers, query, true).await
+    figures(&app, &made, &caller, &headers, query, true).await
 }
 
 /// See what everyone else says
 ///
-/// Kept apart from what those say who recommend us.
+/// Kept apart from what those say who recommend us; withheld by the same rules.
 #[utoipa::path(
     get, path = "/v1/feedback/others", tag = "feedback", params(Which),
     responses((status = 200, description = "What was asked for", body = Figures), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
 )]
 pub(crate) async fn of_others(
     State(app): State<Arc<App>>,
+    Extension(made): Extension<Made>,
     caller: Caller,
     headers: HeaderMap,
     Query(query): Query<Which>,
 ) -> Result<Json<Figures>, Problem> {
-    figures(&app, &caller, &headers, query, false).await
+    figures(&app, &made, &caller, &headers, query, false).await
 }
 
 async fn figures(
     app: &App,
+    made: &Made,
     caller: &Caller,
     headers: &HeaderMap,
     query: Which,
     of_referrers: bool,
 ) -> Result<Json<Figures>, Problem> {
     caller.may(Permission::SeeFigures)?;
+    let (by, per) = (query.by.unwrap_or(By::Branch), query.per.unwrap_or(Per::Month));
     if let Some(branch) = &query.branch {
         caller.at(branch)?;
         app.branch("branch", branch).await?;
     }
-    let (from, until) = months(query.from.as_deref(), query.until.as_deref(), app.clock.now())?;
+    if by == By::Network && !caller.covers_all() {
+        return Err(Problem::forbidden("the whole network's figures are for callers who act for all branches; ask `by=branch`"));
+    }
+    if by == By::Network && query.branch.is_some() {
+        return Err(bad("branch", "the network's figures are not those of a branch; leave one of them out".to_owned()));
+    }
+    if by != By::Clinician && query.clinician.is_some() {
+        return Err(bad("clinician", "it goes with `by=clinician`".to_owned()));
+    }
+    let span = months(query.from.as_deref(), query.until.as_deref())?;
     app.caught_up(at_least(query.at_least.as_deref(), headers)?).await?;
-    let db = app.read.db();
-    let scores = feedback::scores(&db, of_referrers, &from, &until).await.map_err(database)?;
-    let themes = feedback::themes(&db, of_referrers, &from, &until).await.map_err(database)?;
+    let (position, cells) = made.cells(app, of_referrers).await?;
     let shown = |branch: &str, clinician: Option<Uuid>| {
-        let theirs = branch.parse::<Branch>().is_ok_and(|code| caller.covers(&code));
-        theirs
+        branch.parse::<Branch>().is_ok_and(|code| caller.covers(&code))
             && query.branch.as_ref().is_none_or(|only| only.as_str() == branch)
             && query.clinician.is_none_or(|only| Some(only) == clinician)
     };
-    let scores = scores.into_iter().filter(|s| shown(&s.branch, s.clinician));
-    let themes = themes.into_iter().filter(|t| shown(&t.branch, t.clinician));
-    let (total, groups) = put_together(scores, themes);
+    let picked = |subject: &Subject| match (by, subject) {
+        (By::Network, Subject::Network) => true,
+        (By::Branch, Subject::Branch(branch)) => shown(branch, None),
+        (By::Clinician, Subject::Clinician(branch, clinician)) => shown(branch, Some(*clinician)),
+        _ => false,
+    };
     let of = if of_referrers { "referrers" } else { "others" };
-    Ok(Json(Figures { of, from, until, total, groups }))
+    let cells = listed(&cells, picked, |period| in_span(per, &span, period));
+    Ok(Json(Figures { of, position: position.to_string(), by, per, fewest_people: LEAST, cells }))
 }
 
-fn put_together(scores: impl Iterator<Item = Scores>, themes: impl Iterator<Item = ThemeCount>) -> (Said, Vec<Group>) {
-    let mut total = Said::default();
-    let mut groups: BTreeMap<(String, String, Option<Uuid>), Said> = BTreeMap::new();
-    for score in scores {
-        total.score(&score);
-        groups.entry((score.branch.clone(), score.month.clone(), score.clinician)).or_default().score(&score);
+impl Made {
+    /// The cells as the read models have them now.
+    async fn cells(&self, app: &App, of_referrers: bool) -> Result<(i64, Arc<Cells>), Problem> {
+        let checkpoint = app.read.checkpoint().await.map_err(database)?;
+        let at = (checkpoint.generation, checkpoint.position);
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(of_referrers)].clone();
+        if let Some((of, cells)) = last.filter(|(of, _)| *of == at) {
+            return Ok((of.1, cells));
+        }
+        let db = app.read.db();
+        let given = feedback::given(&db, of_referrers).await.map_err(database)?;
+        let survivors = feedback::survivors(&db, of_referrers).await.map_err(database)?;
+        let said = given.into_iter().map(|given| said(given, &survivors)).collect::<Result<Vec<Said>, Problem>>()?;
+        // It takes a while when there is much of it, and nobody else shall wait.
+        let cells = tokio::task::spawn_blocking(move || Arc::new(released(&said))).await.map_err(Problem::hidden)?;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(of_referrers)] = Some((at, cells.clone()));
+        Ok((at.1, cells))
     }
-    for theme in themes {
-        total.theme(&theme);
-        groups.entry((theme.branch.clone(), theme.month.clone(), theme.clinician)).or_default().theme(&theme);
-    }
-    let group = |((branch, month, clinician), said): (_, Said)| Group { branch, clinician, month, said: said.finished() };
-    (total.finished(), groups.into_iter().map(group).collect())
 }
 
-impl Said {
-    fn score(&mut self, score: &Scores) {
-        self.given += score.given;
-        self.sum += score.score_sum;
-        self.lowest = Some(self.lowest.map_or(score.lowest, |lowest| lowest.min(score.lowest)));
-        self.highest = self.highest.max(Some(score.highest));
+fn said(given: Given, survivors: &BTreeMap<Uuid, Uuid>) -> Result<Said, Problem> {
+    let mut person = given.patient;
+    // No longer than the chain can be, should a row ever lead back.
+    for _ in 0..=survivors.len() {
+        let Some(into) = survivors.get(&person) else { break };
+        person = *into;
     }
+    let themes = |text: &str| serde_json::from_str(text).map_err(Problem::hidden);
+    let (strengths, weaknesses) = (themes(&given.strengths)?, themes(&given.weaknesses)?);
+    Ok(Said {
+        person,
+        branch: given.branch,
+        clinician: given.clinician,
+        month: given.month,
+        score: given.score,
+        strengths,
+        weaknesses,
+    })
+}
 
-    fn theme(&mut self, theme: &ThemeCount) {
-        let list = if theme.strength { &mut self.strengths } else { &mut self.weaknesses };
-        match list.iter_mut().find(|named| named.theme == theme.theme) {
-            Some(named) => named.times += theme.times,
-            None => list.push(Named { theme: theme.theme.clone(), times: theme.times }),
-        }
+/// The cells that were picked, each with its themes beside it.
+fn listed(cells: &Cells, picked: impl Fn(&Subject) -> bool, within: impl Fn(&Period) -> bool) -> Vec<Cell> {
+    let mut found: Vec<Cell> = Vec::new();
+    // In their order the cell of all feedback stands before those of its themes.
+    for (key, figures) in cells.iter().filter(|(key, _)| picked(&key.subject) && within(&key.period)) {
+        let average = figures.map(|of| mean(of.sum, of.given));
+        let theme = match &key.about {
+            About::All => {
+                let (branch, clinician) = match &key.subject {
+                    Subject::Network => (None, None),
+                    Subject::Branch(branch) => (Some(branch.clone()), None),
+                    Subject::Clinician(branch, clinician) => (Some(branch.clone()), Some(*clinician)),
+                };
+                let period = match &key.period {
+                    Period::Ever => "ever".to_owned(),
+                    Period::Year(text) | Period::Month(text) => text.clone(),
+                };
+                let (withheld, given) = (figures.is_none(), figures.map(|of| of.given));
+                let (strengths, weaknesses) = (Vec::new(), Vec::new());
+                found.push(Cell {
+                    branch,
+                    clinician,
+                    period,
+                    withheld,
+                    given,
+                    average,
+                    strengths,
+                    weaknesses,
+                    themes_withheld: false,
+                });
+                continue;
+            }
+            About::Strength(theme) | About::Weakness(theme) => theme,
+        };
+        let Some(cell) = found.last_mut() else { continue };
+        let (Some(of), Some(average)) = (figures, average) else {
+            cell.themes_withheld = true;
+            continue;
+        };
+        let list = if matches!(key.about, About::Strength(_)) { &mut cell.strengths } else { &mut cell.weaknesses };
+        list.push(Named { theme: theme.clone(), times: of.given, average });
     }
+    for list in found.iter_mut().flat_map(|cell| [&mut cell.strengths, &mut cell.weaknesses]) {
+        list.sort_by(|a, b| b.times.cmp(&a.times).then_with(|| a.theme.cmp(&b.theme)));
+    }
+    found
+}
 
-    #[expect(clippy::cast_precision_loss, reason = "counts of feedback are far below 2^52")]
-    fn finished(mut self) -> Self {
-        if self.given > 0 {
-            self.average = Some((self.sum as f64 / self.given as f64 * 100.0).round() / 100.0);
-        }
-        for list in [&mut self.strengths, &mut self.weaknesses] {
-            list.sort_by(|a, b| b.times.cmp(&a.times).then_with(|| a.theme.cmp(&b.theme)));
-        }
-        self
+#[expect(clippy::cast_precision_loss, reason = "counts of feedback are far below 2^52")]
+fn mean(sum: i64, given: usize) -> f64 {
+    (sum as f64 / given as f64 * 100.0).round() / 100.0
+}
+
+fn in_span(per: Per, (from, until): &(Option<String>, Option<String>), period: &Period) -> bool {
+    let within = |text: &str| {
+        from.as_deref().is_none_or(|from| text >= &from[..text.len()])
+            && until.as_deref().is_none_or(|until| text <= &until[..text.len()])
+    };
+    match (per, period) {
+        (Per::Ever, Period::Ever) => true,
+        (Per::Year, Period::Year(text)) | (Per::Month, Period::Month(text)) => within(text),
+        _ => false,
     }
 }
 
 /// The first and the last month asked for.
-fn months(from: Option<&str>, until: Option<&str>, now: Time) -> Result<(String, String), Problem> {
-    let until = match until {
-        Some(text) => month("until", text)?,
-        None => now.date_naive().with_day(1).unwrap_or_default(),
-    };
-    let from = match from {
-        Some(text) => month("from", text)?,
-        None => until - Months::new(11),
-    };
-    let count = (until.year() - from.year()) * 12 + until.month().cast_signed() - from.month().cast_signed() + 1;
-    if count < 1 {
-        return Err(bad("from", format!("{} is after `until`, which is {}", text(from), text(until))));
+fn months(from: Option<&str>, until: Option<&str>) -> Result<(Option<String>, Option<String>), Problem> {
+    let from = from.map(|text| month("from", text)).transpose()?;
+    let until = until.map(|text| month("until", text)).transpose()?;
+    if let (Some(from), Some(until)) = (&from, &until)
+        && from > until
+    {
+        return Err(bad("from", format!("{from} is after `until`, which is {until}")));
     }
-    if count > MOST_MONTHS {
-        return Err(bad("from", format!("{} until {} are {count} months, the most is {MOST_MONTHS}", text(from), text(until))));
-    }
-    Ok((text(from), text(until)))
+    Ok((from, until))
 }
 
-fn month(field: &str, said: &str) -> Result<NaiveDate, Problem> {
+fn month(field: &str, said: &str) -> Result<String, Problem> {
     let formed = said.len() == 7 && said.is_ascii();
     let date = formed.then(|| NaiveDate::parse_from_str(&format!("{said}-01"), "%Y-%m-%d").ok()).flatten();
-    date.filter(|date| (1900..=2200).contains(&date.year())).ok_or_else(|| {
+    date.filter(|date| (1900..=2200).contains(&date.year())).map(|_| said.to_owned()).ok_or_else(|| {
         let said: String = said.chars().take(40).collect();
         bad(field, format!("`{said}` is not a month; write it as `2026-03`"))
     })
-}
-
-fn text(month: NaiveDate) -> String {
-    month.format("%Y-%m").to_string()
 }
 
 fn bad(field: &str, problem: String) -> Problem {
@@ -241,52 +342,40 @@ fn bad(field: &str, problem: String) -> Problem {
 mod tests {
     use super::*;
 
-    fn now() -> Time {
-        "2026-03-15T12:00:00Z".parse().unwrap()
-    }
-
-    #[test]
-    fn a_year_until_now_unless_said_otherwise() {
-        assert_eq!(months(None, None, now()), Ok(("2025-04".to_owned(), "2026-03".to_owned())));
-        assert_eq!(months(None, Some("2025-01"), now()), Ok(("2024-02".to_owned(), "2025-01".to_owned())));
-        assert_eq!(months(Some("2026-03"), None, now()), Ok(("2026-03".to_owned(), "2026-03".to_owned())));
-    }
-
     #[test]
     fn months_that_are_none_are_refused() {
-        for (from, until) in
-            [("2026-04", "2026-03"), ("2026-13", "2026-12"), ("2026-1", "2026-03"), ("march", "2026-03"), ("2000-01", "2026-03")]
-        {
-            assert!(months(Some(from), Some(until), now()).is_err(), "{from} until {until}");
+        assert_eq!(months(Some("2026-03"), None), Ok((Some("2026-03".to_owned()), None)));
+        for (from, until) in [("2026-04", "2026-03"), ("2026-13", "2026-12"), ("2026-1", "2026-03"), ("march", "2026-03")] {
+            assert!(months(Some(from), Some(until)).is_err(), "{from} until {until}");
         }
     }
 
     #[test]
-    fn scores_of_several_groups_are_weighed_by_how_many_gave_them() {
-        let score = |branch: &str, given, score_sum, lowest, highest| Scores {
-            branch: branch.to_owned(),
+    fn a_year_counts_if_any_of_its_months_does() {
+        let span = (Some("2025-11".to_owned()), Some("2026-02".to_owned()));
+        let year = |text: &str| in_span(Per::Year, &span, &Period::Year(text.to_owned()));
+        assert!(year("2025") && year("2026") && !year("2024") && !year("2027"));
+        let month = |text: &str| in_span(Per::Month, &span, &Period::Month(text.to_owned()));
+        assert!(month("2025-11") && month("2026-02") && !month("2025-10") && !month("2026-03"));
+    }
+
+    #[test]
+    fn themes_stand_beside_the_cell_that_they_are_of() {
+        let one = |person: u128, good: &[&str], score| Said {
+            person: Uuid::from_u128(person),
+            branch: "north".to_owned(),
             clinician: None,
             month: "2026-03".to_owned(),
-            given,
-            score_sum,
-            lowest,
-            highest,
+            score,
+            strengths: good.iter().map(|theme| (*theme).to_owned()).collect(),
+            weaknesses: Vec::new(),
         };
-        let theme = |branch: &str, theme: &str, strength, times| ThemeCount {
-            branch: branch.to_owned(),
-            clinician: None,
-            month: "2026-03".to_owned(),
-            theme: theme.to_owned(),
-            strength,
-            times,
-        };
-        let scores = [score("north", 3, 30, 10, 10), score("south", 1, 5, 5, 5)];
-        let themes = [theme("north", "care", true, 1), theme("south", "waiting", true, 2), theme("south", "care", true, 2)];
-        let (total, groups) = put_together(scores.into_iter(), themes.into_iter());
-        assert_eq!((total.given, total.average, total.lowest, total.highest), (4, Some(8.75), Some(5), Some(10)));
-        let named = |theme: &str, times| Named { theme: theme.to_owned(), times };
-        assert_eq!(total.strengths, [named("care", 3), named("waiting", 2)]);
-        assert_eq!(groups.len(), 2);
-        assert_eq!(groups[1].said.strengths, [named("care", 2), named("waiting", 2)]);
+        let many = (0..3).map(|n| one(n, &["care"], 10)).chain((3..6).map(|n| one(n, &["time", "rare"], 7)));
+        let said: Vec<Said> = many.chain([one(6, &["once"], 7), one(7, &[], 1), one(8, &[], 1)]).collect();
+        let cells = listed(&released(&said), |subject| *subject == Subject::Network, |period| *period == Period::Ever);
+        assert_eq!(cells.len(), 1);
+        assert_eq!((cells[0].given, cells[0].average, cells[0].themes_withheld), (Some(9), Some(6.67), true));
+        let named = |theme: &str, average| Named { theme: theme.to_owned(), times: 3, average };
+        assert_eq!(cells[0].strengths, [named("care", 10.0), named("rare", 7.0), named("time", 7.0)]);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Feedback {
     /// The clinician it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clinician: Option<Uuid>,
-    /// Codes of what is good.
+    /// Codes of what is good, of `GET /v1/themes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>, example = json!(["explanations"]))]
     strengths: Option<Vec<Theme>>,
@@ -69,6 +69,7 @@ pub(crate) async fn give(
     let body = &write.body;
     for (name, themes) in [("strengths", &body.strengths), ("weaknesses", &body.weaknesses)] {
         fields::distinct(name, themes.as_deref().unwrap_or_default())?;
+        app.themes.known(name, themes.as_deref().unwrap_or_default())?;
     }
     let text = match &body.text {
         Some(text) => Some(app.note(write.id("text"), patient, "text", text).await?),

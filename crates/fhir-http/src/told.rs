@@ -9,7 +9,7 @@ use tact_dossier::{Language, Material, Served, served};
 use tact_event_log::{Freshness, Position, StreamId};
 use tact_service::app::database;
 use tact_service::transact::Failure;
-use tact_service::{App, Caller, Permission, Problem};
+use tact_service::{App, Caller, Page, Permission, Problem};
 use uuid::Uuid;
 
 async fn stream(app: &App, patient: Uuid) -> Result<Vec<Recorded>, Problem> {
@@ -74,6 +74,7 @@ pub(crate) async fn told(app: &App, caller: &Caller, patient: Uuid) -> Result<Ve
         }
     }
     // Of other branches' dealings with a patient no more is shown than elsewhere: nothing of who, how and with what outcome.
+    app.looked(caller, &[survivor], Page::Fhir).await?;
     all.retain(|one| one.kind == "Patient" || one.branch.as_ref().is_none_or(|branch| caller.covers(branch)));
     Ok(all)
 }

@@ -15,6 +15,11 @@ use name::{Name, Names, is_patronymic};
 /// The version of the keys: whatever changes what [`keys`] answers raises it, and keys of older versions are made anew.
 pub const VERSION: i64 = 1;
 
+/// How a word sounds, whatever script and rules it was written by: for comparing, never to be shown.
+pub fn skeleton(word: &str) -> String {
+    fold::fold(word)
+}
+
 /// From so many points on, a pair is likely to be one person.
 pub const LIKELY: u32 = 60;
 

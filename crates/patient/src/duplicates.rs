@@ -12,7 +12,7 @@ use tact_domain::patient::state::Standing;
 use tact_personal::likeness::Pair;
 use tact_service::app::database;
 use tact_service::request::at_least;
-use tact_service::{App, Caller, Permission, Problem, Query};
+use tact_service::{App, Caller, Page, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -186,6 +186,10 @@ async fn name(app: &App, caller: &Caller, pairs: &mut [DuplicatePair]) -> Result
     }
     let ids: Vec<Uuid> = pairs.iter().flat_map(|pair| &pair.patients).map(|one| one.record.unwrap_or(one.patient)).collect();
     let people = app.personal.people(&ids).await.map_err(database)?;
+    let mut shown: Vec<Uuid> = pairs.iter().flat_map(|pair| &pair.patients).map(|one| one.patient).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    app.looked(caller, &shown, Page::Duplicates).await?;
     for one in pairs.iter_mut().flat_map(|pair| &mut pair.patients) {
         let record = one.record.unwrap_or(one.patient);
         one.name = people.iter().find(|person| person.patient == record).and_then(|person| person.details.name.clone());

@@ -17,7 +17,7 @@ use tact_domain::patient::{self, Untrue};
 use tact_domain::{Branch, Channel, Purpose, Recorded};
 use tact_event_log::{Freshness, Position, StreamId};
 use tact_service::app::database;
-use tact_service::{App, Caller, Path, Permission, Problem, Query};
+use tact_service::{App, Caller, Page, Path, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -163,6 +163,7 @@ pub(crate) async fn history(
             breach,
         });
     }
+    app.looked(&caller, &[id], Page::History).await?;
     Ok(Json(History { patient: id, events, next, unreadable }))
 }
 

@@ -6,14 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tact_personal::Person;
+use tact_personal::words::Sought;
 use tact_service::app::{database, text};
-use tact_service::{App, Caller, Permission, Problem, Query};
+use tact_service::{App, Caller, Page, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::alike::Known;
 
-/// Whom to look for: an id in another system, or a text.
+/// Whom to look for: an id in another system, words, or a text.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
@@ -21,6 +22,10 @@ pub(crate) struct Wanted {
     system: Option<String>,
     /// The id there.
     value: Option<String>,
+    /// Beginnings of words of the name or mail address, in any case and with е for ё, or a run of digits of the number, its end as a rule: at
+    /// least three letters or digits. Several words must all be found. Quick however many patients there are.
+    #[param(example = "anna 4567")]
+    q: Option<String>,
     /// A part of the name, the number or the mail address; at least three characters.
     text: Option<String>,
     /// Only those behind this patient, for the next page.
@@ -58,8 +63,8 @@ pub(crate) async fn lookup(
     if !(1..=100).contains(&limit) {
         return Err(Problem::field("limit", format!("{limit} is not between 1 and 100")));
     }
-    let (patients, whole) = match (&wanted.system, &wanted.value, &wanted.text) {
-        (Some(system), Some(value), None) => {
+    let (patients, whole) = match (&wanted.system, &wanted.value, &wanted.text, &wanted.q) {
+        (Some(system), Some(value), None, None) => {
             text("system", system, 100)?;
             text("value", value, 200)?;
             let found = app.personal.by_external_id(system, value).await.map_err(database)?;
@@ -69,7 +74,16 @@ pub(crate) async fn lookup(
             };
             (person.into_iter().collect(), true)
         }
-        (None, None, Some(words)) => {
+        (None, None, None, Some(words)) => {
+            text("q", words, 100)?;
+            let Some(sought) = Sought::read(words) else {
+                return Err(Problem::field("q", "holds no word of three letters or digits, too little to find one person by"));
+            };
+            let found = app.personal.find(&sought, wanted.after.unwrap_or(Uuid::nil()), limit).await.map_err(database)?;
+            let whole = found.len() < limit as usize;
+            (found, whole)
+        }
+        (None, None, Some(words), None) => {
             text("text", words, 100)?;
             if words.trim().chars().count() < 3 {
                 return Err(Problem::field("text", "has fewer than three characters, too little to find one person by"));
@@ -78,11 +92,14 @@ pub(crate) async fn lookup(
             let whole = found.len() < limit as usize;
             (found, whole)
         }
-        _ => return Err(Problem::field("text", "name either `system` and `value`, or `text`")),
+        _ => return Err(Problem::field("text", "name either `system` and `value`, or `q`, or `text`")),
     };
     let next = if whole { None } else { patients.last().map(|p: &Person| p.patient) };
     let known = Known::read(&app, patients.iter().map(|person| person.patient)).await?;
-    Ok(Json(Found { patients: survivors(patients, &known), next }))
+    let patients = survivors(patients, &known);
+    let shown: Vec<Uuid> = patients.iter().map(|person| person.patient).collect();
+    app.looked(&caller, &shown, Page::Search).await?;
+    Ok(Json(Found { patients, next }))
 }
 
 /// Whoever was merged is found by what was known of them, under the id that they go by now; each once, by their own details if those were found.

@@ -135,13 +135,15 @@ impl Reactor {
         }
     }
 
-    /// Erases those who are known only through a care referral that closed 30 days ago (P11).
+    /// Erases those who are known only through a care referral that was done with 30 days ago, or as long as the network says (P11).
     async fn forget(&self) -> Result<(), Stopped> {
         let now = self.app.clock.now();
-        for row in tact_read_models::forgetting::overdue(&self.app.read.db(), now, 100).await? {
+        // The rows hold the usual time: every projector of a network must write the same.
+        let by_rows = now - self.app.beyond_usual();
+        for row in tact_read_models::forgetting::overdue(&self.app.read.db(), by_rows, 100).await? {
             let patient = row.patient;
             let known = self.app.transactor.patient_now(patient).await?;
-            if known.state.forget_at().is_none_or(|at| now < at) || known.set_aside().is_some() {
+            if self.app.forget_at(&known.state).is_none_or(|at| now < at) || known.set_aside().is_some() {
                 continue;
             }
             let event = Event::Erased(Empty {});

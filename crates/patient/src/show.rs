@@ -10,7 +10,7 @@ use tact_domain::patient::state::{Preferences, Standing};
 use tact_personal::Details;
 use tact_service::app::database;
 use tact_service::transact::Failure;
-use tact_service::{App, Caller, Path, Permission, Problem};
+use tact_service::{App, Caller, Page, Path, Permission, Problem};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -72,6 +72,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(patie
     let merged = app.personal.people(&selves).await.map_err(database)?.into_iter().filter(|one| one.patient != patient);
     let merged = merged.map(|one| MergedRecord { patient: one.patient, person: one.details }).collect();
     let external_ids = app.personal.external_ids(patient).await.map_err(database)?;
+    app.looked(&caller, &[patient], Page::Person).await?;
     Ok(Json(Shown {
         patient,
         standing: state.standing,

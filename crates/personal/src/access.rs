@@ -2,10 +2,11 @@
 //! whoever made it, and can never be read back.
 
 use serde::Serialize;
-use tact_database::{DbError, Time, all, one, one_in, run, run_in, to_millis};
+use tact_database::{DbError, Time, Tx, all, one, one_in, run, run_in, to_millis};
 use uuid::Uuid;
 
 use crate::Personal;
+use crate::sign_in::Session;
 
 /// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,11 +58,23 @@ impl From<TokenRow> for Token {
     }
 }
 
+/// A token, and what makes it a session if it is one.
+#[derive(sqlx::FromRow)]
+struct InUseRow {
+    #[sqlx(flatten)]
+    token: TokenRow,
+    ends_at: Option<Time>,
+    idle_minutes: Option<i64>,
+    language: Option<String>,
+}
+
 const INSERT: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branches, created_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
 const INSERT_FIRST: &str = "INSERT INTO tokens (id, hash, actor, label, roles, branches, created_at, expires_at)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE NOT EXISTS (SELECT 1 FROM tokens) ON CONFLICT (id) DO NOTHING";
-const BY_HASH: &str = "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
+const BY_HASH: &str =
+    "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at, ends_at, idle_minutes, language
+    FROM tokens LEFT JOIN sessions ON token = id WHERE hash = $1";
 const LIST: &str =
     "SELECT id, actor, label, roles, branches, created_at, expires_at, revoked_at FROM tokens ORDER BY created_at, id";
 const REVOKE: &str = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
@@ -104,8 +117,22 @@ impl Personal {
     /// # Errors
     /// Whatever keeps the database from it.
     pub async fn token(&self, sha256: &[u8; 32]) -> Result<Option<Token>, DbError> {
-        let row: Option<TokenRow> = one!(&self.db, BY_HASH, sha256.as_slice())?;
-        Ok(row.map(Token::from))
+        Ok(self.token_in_use(sha256).await?.map(|(token, _)| token))
+    }
+
+    /// The same, with what makes it a session if it is one.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from it.
+    pub async fn token_in_use(&self, sha256: &[u8; 32]) -> Result<Option<(Token, Option<Session>)>, DbError> {
+        let row: Option<InUseRow> = one!(&self.db, BY_HASH, sha256.as_slice())?;
+        Ok(row.map(|InUseRow { token, ends_at, idle_minutes, language }| {
+            let session = ends_at.zip(idle_minutes).map(|(ends_at, minutes)| {
+                // One that cannot be read ends at once.
+                Session { ends_at, idle_minutes: u32::try_from(minutes).unwrap_or_default(), language }
+            });
+            (token.into(), session)
+        }))
     }
 
     /// Every token ever made, the oldest first.
@@ -128,6 +155,12 @@ impl Personal {
         tx.commit().await?;
         Ok(known.is_some())
     }
+}
+
+/// Keeps a new token in a transaction of somebody else.
+pub(crate) async fn insert_in(tx: &mut Tx, token: &Token, sha256: &[u8; 32]) -> Result<(), DbError> {
+    let (hash, roles, branches, created, expires) = parts(token, sha256);
+    run_in!(tx, INSERT, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires).map(drop)
 }
 
 fn parts(token: &Token, sha256: &[u8; 32]) -> (Vec<u8>, String, Option<String>, Time, Option<Time>) {

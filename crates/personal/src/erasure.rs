@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tact_database::{DbError, Time, Tx, one, one_in, run, run_in, to_millis};
 use uuid::Uuid;
 
-use crate::{Details, Person, Personal, likeness};
+use crate::{Details, Person, Personal, likeness, words};
 
 /// How much of each kind was held: how many persons' names, numbers and so on, and how many texts and ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -290,6 +290,7 @@ async fn erase(tx: &mut Tx, patient: Uuid) -> Result<(Found, bool), DbError> {
         crate::calls::forget(tx, number).await?;
     }
     likeness::forget(tx, patient).await?;
+    words::forget(tx, patient).await?;
     let open = held.filter(|held| !held.erased);
     let count = |counted: Option<(i64,)>| counted.map_or(0, |(n,)| n.unsigned_abs());
     let person = open.as_ref().map(|held| Found::person(&held.person.details)).unwrap_or_default();

@@ -12,10 +12,14 @@ use uuid::Uuid;
 
 pub mod access;
 pub mod calls;
+pub mod clinicians;
 pub mod erasure;
 pub mod likeness;
+pub mod looks;
 pub mod number;
+pub mod sign_in;
 mod sources;
+pub mod words;
 
 pub use sources::Source;
 
@@ -30,6 +34,8 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/personal/0005_calls.sql"),
         include_str!("../../../migrations/postgres/personal/0006_likeness.sql"),
         include_str!("../../../migrations/postgres/personal/0007_call_numbers.sql"),
+        include_str!("../../../migrations/postgres/personal/0008_search_words.sql"),
+        include_str!("../../../migrations/postgres/personal/0009_sign_in.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/personal/0001_tables.sql"),
@@ -39,6 +45,8 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/sqlite/personal/0005_calls.sql"),
         include_str!("../../../migrations/sqlite/personal/0006_likeness.sql"),
         include_str!("../../../migrations/sqlite/personal/0007_call_numbers.sql"),
+        include_str!("../../../migrations/sqlite/personal/0008_search_words.sql"),
+        include_str!("../../../migrations/sqlite/personal/0009_sign_in.sql"),
     ],
     durable: true,
 };
@@ -248,6 +256,7 @@ impl Personal {
     /// Whatever keeps the database from it, one that is there already included; nothing is written then.
     pub async fn register_new(&self, people: &[NewPerson], links: Vec<ExternalId>) -> Result<(), DbError> {
         let (keys, made) = self.likeness_rows(people.iter().map(|person| (person.patient, &person.details)));
+        let known = people.iter().map(|person| (person.patient, &person.details));
         let rows = people.iter().map(|person| {
             let d = person.details.clone();
             let (search, number) = (searched(&d), self.fingerprint(d.phone.as_deref()));
@@ -260,6 +269,7 @@ impl Personal {
         bulk::write(&mut tx, links, bulk::OnConflict::Fail).await?;
         bulk::write(&mut tx, keys, bulk::OnConflict::Replace).await?;
         bulk::write(&mut tx, made, bulk::OnConflict::Replace).await?;
+        words::make(&mut tx, known).await?;
         tx.commit().await
     }
 

@@ -9,10 +9,13 @@ use tact_database::{DbError, Time, Tx, all, all_in, bulk, one, one_in, run, run_
 use tact_likeness::{KeyKind, Known, Likeness, VERSION, compare, keys};
 use uuid::Uuid;
 
-use crate::{Details, ExternalId, Person, Personal, erased};
+use crate::{Details, ExternalId, Person, Personal, erased, words};
 
 /// The most people who may share a key.
 pub const CROWD: i64 = 50;
+
+/// The version of the keys and of the words by which people are searched for, which are made together.
+const MADE: i64 = VERSION * 10 + 1;
 
 /// How many people's keys are made in one transaction.
 const BATCH: i64 = 1000;
@@ -166,17 +169,19 @@ impl Personal {
         for (patient, details) in people {
             let row = |(kind, key): (KeyKind, i64)| KeyRow { key, patient, kind: kind.as_str().to_owned() };
             found.extend(keys(&self.known(details)).into_iter().map(row));
-            made.push(MadeRow { patient, version: VERSION });
+            made.push(MadeRow { patient, version: MADE });
         }
         (found, made)
     }
 
-    /// Makes a person's keys anew. Their row in `people` must be held by this transaction.
+    /// Makes a person's keys anew, and the words by which they are searched for. Their row in `people` must be held by this transaction.
     pub(crate) async fn make_likeness(&self, tx: &mut Tx, patient: Uuid, details: &Details) -> Result<(), DbError> {
         run_in!(tx, FORGET_KEYS, patient)?;
         let (keys, made) = self.likeness_rows(std::iter::once((patient, details)));
         bulk::write(tx, keys, bulk::OnConflict::Replace).await?;
-        bulk::write(tx, made, bulk::OnConflict::Replace).await
+        bulk::write(tx, made, bulk::OnConflict::Replace).await?;
+        words::forget(tx, patient).await?;
+        words::make(tx, std::iter::once((patient, details))).await
     }
 
     /// Makes the keys of everybody whose keys are missing or of an older version, batch by batch: whoever was interrupted goes on, and with
@@ -187,16 +192,18 @@ impl Personal {
     pub async fn make_likeness_keys(&self) -> Result<usize, DbError> {
         let (mut done, mut from) = (0, Uuid::nil());
         loop {
-            let ahead: Vec<(Uuid,)> = all!(&self.db, FIRST_UNMADE, from, VERSION, BATCH)?;
+            let ahead: Vec<(Uuid,)> = all!(&self.db, FIRST_UNMADE, from, MADE, BATCH)?;
             let (Some((first,)), Some((last,))) = (ahead.first().copied(), ahead.last().copied()) else { return Ok(done) };
             let mut tx = self.db.begin().await?;
             // Of several processes that start together, one does it.
             tx.alone("tact likeness").await?;
             run_in!(&mut tx, HOLD_SPAN, first, last)?;
-            let people: Vec<Person> = all_in!(&mut tx, UNMADE, first, last, VERSION)?;
+            let people: Vec<Person> = all_in!(&mut tx, UNMADE, first, last, MADE)?;
             for person in &people {
                 run_in!(&mut tx, FORGET_KEYS, person.patient)?;
+                words::forget(&mut tx, person.patient).await?;
             }
+            words::make(&mut tx, people.iter().map(|person| (person.patient, &person.details))).await?;
             let (keys, made) = self.likeness_rows(people.iter().map(|person| (person.patient, &person.details)));
             bulk::write(&mut tx, keys, bulk::OnConflict::Replace).await?;
             bulk::write(&mut tx, made, bulk::OnConflict::Replace).await?;

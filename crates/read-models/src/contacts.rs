@@ -115,6 +115,11 @@ const BREACHES: &str =
     "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
     actor, announced, before_tact, breach FROM contacts
     WHERE breach AND branch = $1 AND time >= $2 AND time < $3 AND position > $4 ORDER BY position LIMIT $5";
+const OF_BRANCH: &str =
+    "SELECT position, contact, patient, time, recorded_at, direction, purpose, channel, branch, outcome, about, permit, note,
+    actor, announced, before_tact, breach FROM contacts
+    WHERE branch = $1 AND time >= $2 AND time < $3 ORDER BY time DESC, position DESC LIMIT $4";
+const COUNT_OF_BRANCH: &str = "SELECT count(*) FROM contacts WHERE branch = $1 AND time >= $2 AND time < $3";
 const COUNTS: &str = "SELECT branch, month, purpose, channel, direction, outcome, made, announced, breaches, before_tact
     FROM contact_counts WHERE month >= $1 AND month <= $2 ORDER BY branch, month, purpose, channel, direction, outcome";
 const REFUSALS: &str = "SELECT branch, month, purpose, code, refused FROM refusal_counts
@@ -122,7 +127,7 @@ const REFUSALS: &str = "SELECT branch, month, purpose, code, refused FROM refusa
 const PERMITS: &str = "SELECT branch, month, purpose, granted, refused FROM permit_counts
     WHERE month >= $1 AND month <= $2 ORDER BY branch, month, purpose";
 
-pub(crate) const SQL: &[&str] = &[OF_PATIENT, BY_ID, CORRECT, BREACHES, COUNTS, REFUSALS, PERMITS];
+pub(crate) const SQL: &[&str] = &[OF_PATIENT, BY_ID, CORRECT, BREACHES, OF_BRANCH, COUNT_OF_BRANCH, COUNTS, REFUSALS, PERMITS];
 
 /// A patient's contacts by time. Those of a patient who was merged into this one are found under that patient.
 ///
@@ -180,6 +185,23 @@ pub async fn breaches(
     limit: u32,
 ) -> Result<Vec<ContactRow>, DbError> {
     all!(db, BREACHES, branch.as_str(), to_millis(from), to_millis(until), after, i64::from(limit))
+}
+
+/// A branch's contacts that happened from one moment until another (excluded), the latest first, at most `limit`.
+///
+/// # Errors
+/// Whatever keeps the database from it.
+pub async fn of_branch(db: &Db, branch: &Branch, from: Time, until: Time, limit: u32) -> Result<Vec<ContactRow>, DbError> {
+    all!(db, OF_BRANCH, branch.as_str(), to_millis(from), to_millis(until), i64::from(limit))
+}
+
+/// How many they are.
+///
+/// # Errors
+/// Whatever keeps the database from it.
+pub async fn count_of_branch(db: &Db, branch: &Branch, from: Time, until: Time) -> Result<usize, DbError> {
+    let found: Option<(i64,)> = one!(db, COUNT_OF_BRANCH, branch.as_str(), to_millis(from), to_millis(until))?;
+    Ok(found.and_then(|(count,)| usize::try_from(count).ok()).unwrap_or_default())
 }
 
 /// The counts of contacts from one month until another, both `YYYY-MM` and included.

@@ -1,5 +1,7 @@
 //! What patients say of us. Feedback of referrers is kept apart from that of others and never mixed with it (P5): every question names which.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tact_database::{Db, DbError, Time, all, table};
 use tact_domain::Branch;
 use uuid::Uuid;
@@ -60,14 +62,12 @@ const PAGE: &str =
 const OF_PATIENT: &str =
     "SELECT position, feedback, patient, branch, clinician, score, strengths, weaknesses, words, given_at, month, of_referrer
     FROM feedback WHERE patient = $1 ORDER BY position";
-const SCORES: &str = "SELECT branch, clinician, month, count(*) AS given, CAST(sum(score) AS BIGINT) AS score_sum,
-    min(score) AS lowest, max(score) AS highest FROM feedback WHERE of_referrer = $1 AND month >= $2 AND month <= $3
-    GROUP BY branch, clinician, month ORDER BY branch, month, clinician";
-const THEMES: &str = "SELECT branch, clinician, month, theme, strength, count(*) AS times FROM feedback_themes
-    WHERE of_referrer = $1 AND month >= $2 AND month <= $3
-    GROUP BY branch, clinician, month, theme, strength ORDER BY branch, month, theme, strength, clinician";
+const GIVEN: &str = "SELECT patient, branch, clinician, month, score, strengths, weaknesses FROM feedback
+    WHERE of_referrer = $1 ORDER BY position";
+const MERGED: &str = "SELECT p.patient, p.merged_into FROM patients p
+    WHERE p.merged_into IS NOT NULL AND p.patient IN (SELECT f.patient FROM feedback f WHERE f.of_referrer = $1)";
 
-pub(crate) const SQL: &[&str] = &[PAGE, OF_PATIENT, SCORES, THEMES];
+pub(crate) const SQL: &[&str] = &[PAGE, OF_PATIENT, GIVEN, MERGED];
 
 /// The feedback on a branch behind the position `after` (0: from the first), at most `limit`, in order of recording: of referrers or of others.
 ///
@@ -85,54 +85,51 @@ pub async fn of_patient(db: &Db, patient: Uuid) -> Result<Vec<FeedbackRow>, DbEr
     all!(db, OF_PATIENT, patient)
 }
 
-/// The scores of one branch, clinician and month.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
-pub struct Scores {
-    /// The branch.
+/// One feedback as figures count it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Given {
+    /// Whose.
+    pub patient: Uuid,
+    /// The branch it is about.
     pub branch: String,
-    /// The clinician; absent: feedback on the branch alone.
+    /// The clinician it is about.
     pub clinician: Option<Uuid>,
-    /// The UTC month, `YYYY-MM`.
+    /// The UTC month in which it was given, `YYYY-MM`.
     pub month: String,
-    /// How many.
-    pub given: i64,
-    /// The sum of the scores.
-    pub score_sum: i64,
-    /// The lowest.
-    pub lowest: i64,
-    /// The highest.
-    pub highest: i64,
+    /// From 0 to 10.
+    pub score: i64,
+    /// The codes of what is good, a JSON list.
+    pub strengths: String,
+    /// The codes of what is not, a JSON list.
+    pub weaknesses: String,
 }
 
-/// The scores by branch, clinician and month, from one month until another, both `YYYY-MM` and included: of referrers or of others.
+/// All feedback, in order of recording: of referrers or of others.
 ///
 /// # Errors
 /// Whatever keeps the database from it.
-pub async fn scores(db: &Db, of_referrers: bool, from: &str, until: &str) -> Result<Vec<Scores>, DbError> {
-    all!(db, SCORES, of_referrers, from, until)
+pub async fn given(db: &Db, of_referrers: bool) -> Result<Vec<Given>, DbError> {
+    all!(db, GIVEN, of_referrers)
 }
 
-/// How often a theme was named.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, sqlx::FromRow)]
-pub struct ThemeCount {
-    /// The branch.
-    pub branch: String,
-    /// The clinician; absent: feedback on the branch alone.
-    pub clinician: Option<Uuid>,
-    /// The UTC month, `YYYY-MM`.
-    pub month: String,
-    /// The theme's code.
-    pub theme: String,
-    /// Whether as good.
-    pub strength: bool,
-    /// How many times.
-    pub times: i64,
-}
-
-/// The themes by branch, clinician and month, from one month until another, both `YYYY-MM` and included: of referrers or of others.
+/// The survivors of those among the givers who were merged: two who are one person are to be counted once.
 ///
 /// # Errors
 /// Whatever keeps the database from it.
-pub async fn themes(db: &Db, of_referrers: bool, from: &str, until: &str) -> Result<Vec<ThemeCount>, DbError> {
-    all!(db, THEMES, of_referrers, from, until)
+pub async fn survivors(db: &Db, of_referrers: bool) -> Result<BTreeMap<Uuid, Uuid>, DbError> {
+    let merged: Vec<(Uuid, Uuid)> = all!(db, MERGED, of_referrers)?;
+    let mut into: BTreeMap<Uuid, Uuid> = merged.into_iter().collect();
+    // A survivor may have been merged in turn; each step takes everybody one further, and nobody goes in circles.
+    let mut open: BTreeSet<Uuid> = into.values().copied().collect();
+    while !open.is_empty() {
+        let asked: Vec<Uuid> = std::mem::take(&mut open).into_iter().filter(|one| !into.contains_key(one)).collect();
+        for patient in crate::patients::many(db, &asked).await? {
+            if let Some(next) = patient.merged_into
+                && into.insert(patient.patient, next).is_none()
+            {
+                open.insert(next);
+            }
+        }
+    }
+    Ok(into)
 }

@@ -1,6 +1,6 @@
 //! The contact history: every event of a patient in order, as it was stored, those that this version cannot read included.
 
-use tact_database::{Db, DbError, Time, all, table};
+use tact_database::{Db, DbError, Time, all, table, to_millis};
 use uuid::Uuid;
 
 table! {
@@ -32,7 +32,18 @@ table! {
 const PAGE: &str = "SELECT patient, position, sequence, event, kind, time, recorded_at, actor, branch, body
     FROM history WHERE patient = $1 AND position > $2 ORDER BY position LIMIT $3";
 
-pub(crate) const SQL: &[&str] = &[PAGE];
+const PERMITTED: &str = "SELECT actor, body FROM history WHERE patient = $1 AND kind = 'contact.permitted' AND recorded_at >= $2
+    ORDER BY position";
+
+pub(crate) const SQL: &[&str] = &[PAGE, PERMITTED];
+
+/// Who was granted permits in a patient's stream that were recorded from a moment on: the actor, and the event as it stands.
+///
+/// # Errors
+/// Whatever keeps the database from it.
+pub async fn permitted(db: &Db, patient: Uuid, from: Time) -> Result<Vec<(Option<String>, String)>, DbError> {
+    all!(db, PERMITTED, patient, to_millis(from))
+}
 
 /// A patient's events behind the position `after` (0: from the first), at most `limit` of them, in order.
 ///

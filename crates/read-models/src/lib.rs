@@ -24,8 +24,14 @@ pub use tact_database::Time;
 /// The tables of the read models.
 pub static TABLES: Component = Component {
     name: "read",
-    postgres: &[include_str!("../../../migrations/postgres/read/0001_tables.sql")],
-    sqlite: &[include_str!("../../../migrations/sqlite/read/0001_tables.sql")],
+    postgres: &[
+        include_str!("../../../migrations/postgres/read/0001_tables.sql"),
+        include_str!("../../../migrations/postgres/read/0002_contacts_by_branch.sql"),
+    ],
+    sqlite: &[
+        include_str!("../../../migrations/sqlite/read/0001_tables.sql"),
+        include_str!("../../../migrations/sqlite/read/0002_contacts_by_branch.sql"),
+    ],
     durable: false,
 };
 

@@ -21,7 +21,7 @@ pub(crate) struct Closing {
 
 /// Close a care referral
 ///
-/// A person known only through care referrals is forgotten 30 days after the last one closed.
+/// A person known only through care referrals is forgotten 30 days after the last one closed, or as long after as the network has set.
 #[utoipa::path(
     post, path = "/v1/patients/{patient}/referrals/{referral}/closing", tag = "referral",
     params(("patient" = Uuid, Path), ("referral" = Uuid, Path), ("Idempotency-Key" = String, Header)),

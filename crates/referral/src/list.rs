@@ -18,7 +18,8 @@ pub(crate) struct Referrals {
     patient: Uuid,
     /// In the order in which they were opened.
     referrals: Vec<Entry>,
-    /// When the person's details are erased, because we know them through care referrals only and all of those are closed.
+    /// When the person's details are erased, because we know them through care referrals only and all of those are closed, or were opened and
+    /// nothing came of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgotten_at: Option<DateTime<Utc>>,
 }
@@ -75,5 +76,5 @@ pub(crate) async fn list(
         })
         .collect();
     referrals.sort_by_key(|r| (r.opened_at, r.referral));
-    Ok(Json(Referrals { patient, referrals, forgotten_at: known.state.forget_at() }))
+    Ok(Json(Referrals { patient, referrals, forgotten_at: app.forget_at(&known.state) }))
 }

@@ -7,6 +7,7 @@ mod data;
 mod names;
 mod play;
 mod report;
+mod shipped;
 mod story;
 mod text;
 
@@ -18,6 +19,7 @@ use tact_domain::toml_text::{self, Mistake};
 pub use names::Names;
 pub use play::play;
 pub use report::{Failure, Line, Report};
+pub use shipped::SHIPPED;
 pub use story::{Due, Story, Unfit};
 pub use text::{Expect, Scenario, Step, What, read};
 

@@ -15,6 +15,7 @@ use smol_str::ToSmolStr;
 use tact_domain::{Actor, Branch, Time};
 use tact_personal::Personal;
 use tact_personal::access::Token;
+use tact_personal::sign_in::Session;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -100,6 +101,8 @@ pub enum Permission {
     SeeFigures,
     /// See what was done against the policy, by whom, without who the patients are.
     Audit,
+    /// See who looked at whose page.
+    SeeLooks,
     /// Read the feed for analysts, which names nobody.
     ReadFeed,
     /// See the directory and the policies.
@@ -134,7 +137,7 @@ impl Permission {
             Self::SeeFigures => &[Administrator, NetworkManager, Analyst, Regulator],
             Self::ReadFeed => &[NetworkManager, Analyst, System],
             Self::ExportHistory => &[NetworkManager, Regulator],
-            Self::Audit => &[NetworkManager, Regulator],
+            Self::Audit | Self::SeeLooks => &[NetworkManager, Regulator],
             Self::SeeDirectory => &Role::ALL,
             Self::PublishPolicy | Self::ManageAccess => &[NetworkManager],
         }
@@ -148,6 +151,7 @@ pub struct Caller(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     token: Token,
+    session: Option<Session>,
     roles: Vec<Role>,
     branches: Option<BTreeSet<Branch>>,
 }
@@ -172,6 +176,26 @@ impl Caller {
         } else {
             Actor::Staff(self.0.token.actor)
         }
+    }
+
+    /// The token by which the caller came in; without its secret part, which nobody keeps.
+    pub fn token(&self) -> &Token {
+        &self.0.token
+    }
+
+    /// What makes the caller's token a session, if it is one.
+    pub fn session(&self) -> Option<&Session> {
+        self.0.session.as_ref()
+    }
+
+    /// The caller's roles.
+    pub fn roles(&self) -> &[Role] {
+        &self.0.roles
+    }
+
+    /// Whether it is a person who asks, and not a program.
+    pub fn is_person(&self) -> bool {
+        self.0.roles != [Role::System]
     }
 
     /// Whether one of the caller's roles has a permission.
@@ -237,6 +261,9 @@ pub fn new_token() -> String {
 /// How long a token is believed without looking it up again: a revocation takes effect within this.
 const BELIEVED: Duration = Duration::seconds(30);
 
+/// How often it is written down that a session is in use, at most: it ends up to so much earlier than its idle time says.
+const NOTED: Duration = Duration::minutes(1);
+
 /// The tokens that this service has looked up.
 #[derive(Debug)]
 pub struct Access {
@@ -257,14 +284,14 @@ impl Access {
             && (looked_up..looked_up + BELIEVED).contains(&now)
             && caller.0.token.holds(now)
         {
-            return Ok(caller);
+            return Ok(self.in_use(hash, caller, looked_up, now).await);
         }
-        let found = self.store.token(&hash).await.map_err(|error| {
+        let found = self.store.token_in_use(&hash).await.map_err(|error| {
             tracing::warn!(%error, "access tokens cannot be looked up");
             Problem::unavailable("access tokens cannot be looked up; ask again").retry_after(2)
         })?;
-        let valid = found.filter(|token| token.holds(now));
-        let Some(token) = valid else {
+        let valid = found.filter(|(token, _)| token.holds(now));
+        let Some((token, session)) = valid else {
             self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
             return Err(Problem::unauthenticated("the token is not known, has expired or was revoked"));
         };
@@ -273,13 +300,38 @@ impl Access {
             None => None,
             Some(codes) => Some(codes.iter().map(|code| code.parse()).collect::<Result<_, _>>().map_err(Problem::hidden)?),
         };
-        let caller = Caller(Arc::new(Known { token, roles, branches }));
+        let caller = Caller(Arc::new(Known { token, session, roles, branches }));
+        self.keep(hash, caller.clone(), now);
+        Ok(self.in_use(hash, caller, now, now).await)
+    }
+
+    fn keep(&self, hash: [u8; 32], caller: Caller, looked_up: Time) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= 10_000 {
             known.clear();
         }
-        known.insert(hash, (caller.clone(), now));
-        Ok(caller)
+        known.insert(hash, (caller, looked_up));
+    }
+
+    /// Writes down that a session is in use, if that was not done within the last minute. Whoever asks is answered even if it cannot be: the
+    /// session then ends earlier.
+    async fn in_use(&self, hash: [u8; 32], caller: Caller, looked_up: Time, now: Time) -> Caller {
+        let (token, Some(session)) = (&caller.0.token, &caller.0.session) else { return caller };
+        let until = session.unused_from(now);
+        if token.expires_at.is_none_or(|ends| until < ends + NOTED) {
+            return caller;
+        }
+        if let Err(error) = self.store.keep_alive(token.id, until).await {
+            tracing::warn!(%error, "it cannot be written down that a session is in use");
+            return caller;
+        }
+        let token = Token { expires_at: Some(until), ..token.clone() };
+        let Known { session, roles, branches, .. } = &*caller.0;
+        let known = Known { token, session: session.clone(), roles: roles.clone(), branches: branches.clone() };
+        let caller = Caller(Arc::new(known));
+        // As it was looked up: a revocation since then is seen as early as without this.
+        self.keep(hash, caller.clone(), looked_up);
+        caller
     }
 
     /// Forgets what has been looked up, so that a change takes effect at once in this process.

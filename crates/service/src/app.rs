@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,8 +14,8 @@ use smol_str::SmolStr;
 use tact_database::DbError;
 use tact_domain::control::{BranchListed, Policies};
 use tact_domain::patient::Untrue;
-use tact_domain::patient::state::Standing;
-use tact_domain::{Branch, Purpose, Recorded};
+use tact_domain::patient::state::{STRANGERS_KEPT_DAYS, Standing, State};
+use tact_domain::{Branch, Purpose, Recorded, Time};
 use tact_event_log::Position;
 use tact_ledger::Ledger;
 use tact_personal::{Personal, Put};
@@ -30,6 +30,7 @@ use crate::ids::IdKey;
 use crate::number::Numbers;
 use crate::problem::Problem;
 use crate::request::writes;
+use crate::themes::Themes;
 use crate::transact::{Done, Failure, Patient, Transactor};
 
 /// What the services of one process share.
@@ -59,6 +60,10 @@ pub struct App {
     pub signing_key_file: Option<PathBuf>,
     /// Whose network it is, as it stands on papers.
     pub operator: Operator,
+    /// The themes of feedback.
+    pub themes: Arc<Themes>,
+    /// For how many days a person is kept who is known only through care referrals.
+    pub strangers_kept_days: u16,
 }
 
 /// Who keeps the personal data, as an act of its destruction must name them. What is not set is left blank on paper, to be filled in by hand.
@@ -119,6 +124,16 @@ impl App {
 }
 
 impl App {
+    /// When a person known only through care referrals is to be forgotten here: see [`State::forget_at`].
+    pub fn forget_at(&self, state: &State) -> Option<Time> {
+        state.forget_at().map(|at| at + self.beyond_usual())
+    }
+
+    /// How much longer than usual strangers are kept here; negative: how much shorter.
+    pub fn beyond_usual(&self) -> chrono::Duration {
+        chrono::Duration::days(i64::from(self.strangers_kept_days) - STRANGERS_KEPT_DAYS)
+    }
+
     /// Keeps a text with the personal data and gives the id by which an event refers to it.
     ///
     /// # Errors
@@ -291,7 +306,7 @@ pub fn serve(app: Arc<App>, routes: OpenApiRouter<Arc<App>>) -> (Router, utoipa:
 /// How long a request may take, its body included. Longer than anything that it may have to wait for: so nobody waits in vain for what hangs.
 pub const REQUEST_WAIT: std::time::Duration = std::time::Duration::from_secs(30);
 
-async fn every_answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn every_answer(axum::extract::State(app): axum::extract::State<Arc<App>>, request: Request, next: Next) -> Response {
     let writes = writes(request.method());
     let mut response = match tokio::time::timeout(REQUEST_WAIT, next.run(request)).await {
         Ok(response) => response,

@@ -201,14 +201,18 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         if let Some(content) = response["content"].get_mut("application/json") {
             content["example"] = example(&content["schema"], "", schemas).unwrap_or_default();
         }
-        if writes && !path.starts_with("/fhir/") {
+        // Sessions are not in the log.
+        let logged = !["/fhir/", "/v1/sessions", "/v1/sign-in"].iter().any(|start| path.starts_with(start));
+        if writes && logged {
             response["headers"] = json!({"Tact-Position": {
                 "description": "Where it stands in the log; a read with it as `at_least` sees what this command did.",
                 "schema": {"type": "string"}, "example": "1042",
             }});
         }
     }
-    if let Some(recorded) = responses.get("201").cloned() {
+    // What is handed out once cannot be there already.
+    let once = ["/v1/sessions", "/v1/sign-ins"].contains(&path);
+    if let Some(recorded) = responses.get("201").filter(|_| !once).cloned() {
         let mut again = recorded;
         again["description"] = json!("It was there already: the same command, asked again.");
         if again.pointer("/content/application~1json/example/repeated").is_some_and(Value::is_boolean) {

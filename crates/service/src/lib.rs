@@ -9,15 +9,18 @@ pub mod erasure;
 pub mod fields;
 pub mod ids;
 pub mod known;
+pub mod looks;
 pub mod number;
 pub mod permit;
 pub mod problem;
 pub mod react;
 pub mod request;
 pub mod stop;
+pub mod themes;
 pub mod transact;
 
 pub use access::{Caller, Permission};
 pub use app::{Answer, App, Receipt, receipt};
+pub use looks::Page;
 pub use problem::Problem;
 pub use request::{Path, Query, Write};

@@ -125,6 +125,11 @@ impl Sight {
         self.number.is_some()
     }
 
+    /// Whether the number concerns anybody but the patient.
+    pub fn is_shared(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Whether nothing can be said, because a stream that concerns the number cannot be read.
     pub fn is_blind(&self) -> bool {
         self.blind
@@ -191,7 +196,7 @@ impl Sight {
     fn members(&self, permit: Uuid) -> impl Iterator<Item = &NumberReserved> {
         let reserved = self.number.iter().flat_map(|(_, known)| &known.number.reservations);
         let group = |r: &NumberReserved| r.joins.unwrap_or(r.reservation);
-        let own = reserved.clone().filter(|r| r.permit == permit).last().map(group);
+        let own = reserved.clone().rfind(|r| r.permit == permit).map(group);
         reserved.filter(move |r| r.permit != permit && Some(group(r)) == own)
     }
 

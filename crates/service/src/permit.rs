@@ -202,8 +202,11 @@ pub enum Begun {
 /// Of permits that one contact is to cover, the one that was asked for first begins it; the others may only begin as part of the very contact
 /// that has begun there, else two would be made. With `joined` it must be such another one.
 ///
+/// `sight` is what was seen of the number just before, if it was looked at: it is good as long as nothing more is recorded of the patient.
+///
 /// # Errors
 /// [`Failure`]: it is not known yet whether it may begin. Nothing was recorded, unless it is in doubt.
+#[expect(clippy::too_many_arguments, reason = "all that a permit is decided with, and what is to begin")]
 pub async fn begin(
     transactor: &Transactor,
     control: &Control,
@@ -212,8 +215,9 @@ pub async fn begin(
     command: &Command,
     started: &Started,
     joined: bool,
+    mut sight: Option<Sight>,
 ) -> Result<Begun, Failure> {
-    let (mut readings, mut sight): (usize, Option<Sight>) = (0, None);
+    let mut readings = 0;
     for _ in 0..LOOKS {
         control.ready_to_decide().await?;
         let (wants, codes) = (Mutex::new(None), Mutex::new(Vec::new()));

@@ -85,6 +85,9 @@ problems! {
     /// The body did not come in time.
     too_slow = REQUEST_TIMEOUT "too_slow" "The request did not come in time":
         "the body did not come within 10 s; nothing was recorded",
+    /// Too much was asked for from one address.
+    too_many = TOO_MANY_REQUESTS "too_many" "Too much was asked for":
+        "too many attempts from this address; wait, then try again",
     /// The body is not JSON by its content type.
     unsupported = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body's type is not supported":
         "the body is `text/plain`; send JSON with the header `Content-Type: application/json`",
@@ -124,6 +127,11 @@ impl Problem {
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// What is wrong in this case.
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// A field that is not what it must be.

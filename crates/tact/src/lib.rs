@@ -10,6 +10,7 @@ pub mod exit;
 pub mod feed_cli;
 mod first_start;
 pub mod history_cli;
+mod identity;
 pub mod import;
 pub mod keys_cli;
 pub mod listener;

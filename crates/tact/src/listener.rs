@@ -4,10 +4,12 @@
 //! It must never cut off a request whose answer is still being made before the time for it is up.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -43,8 +45,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), limits, stop.clone()));
+            Ok((stream, client)) => {
+                connections.spawn(connection(stream, client, router.clone(), limits, stop.clone()));
             }
             Err(error) => {
                 // Most often too many open files: those under way will close some.
@@ -61,12 +63,13 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, client: SocketAddr, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
     // Answers are small and waited for.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection cannot be set up");
     }
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(client));
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
     });

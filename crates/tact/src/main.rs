@@ -204,6 +204,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Cmd::Import(ImportCommand::Appointments(arguments)) => return import_book(&settings, clock, &arguments).await,
         Cmd::Import(ImportCommand::Fhir(arguments)) => return import_fhir(&settings, clock, &arguments).await,
+        Cmd::Import(ImportCommand::Providers(arguments)) => return import_providers(&settings, clock, &arguments).await,
         Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
@@ -263,6 +264,27 @@ async fn import_fhir(settings: &tact::settings::Settings, clock: Clock, argument
     let app = roles::open(settings, clock).await?;
     let stores = import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
     import::fhir::run(arguments, read, &mapping, stores).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sites that cannot be listed do not keep the rest from it; the account names them.
+async fn import_providers(
+    settings: &tact::settings::Settings,
+    clock: Clock,
+    arguments: &import::providers::Arguments,
+) -> Result<ExitCode> {
+    let read = import::providers::read_mapping(&arguments.mapping)
+        .and_then(|mapping| Ok((import::providers::read_files(&arguments.files, &mapping)?, mapping)));
+    let (sites, mapping) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("tact: {error:#}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let app = roles::open(settings, clock).await?;
+    let stores = import::Stores { transactor: &app.transactor, control: &app.control, personal: &app.personal, keys: &app.keys };
+    import::providers::run(arguments, sites, &mapping, stores).await?;
     Ok(ExitCode::SUCCESS)
 }
 

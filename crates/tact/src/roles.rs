@@ -10,6 +10,7 @@ use axum::Router;
 use axum::routing::get;
 use clap::ValueEnum;
 use smol_str::SmolStr;
+use tact_contact::positions::Positions;
 use tact_database::Target;
 use tact_dispatcher::Desk;
 use tact_dispatcher::role::Dispatcher;
@@ -34,6 +35,7 @@ use tact_service::control::Control;
 use tact_service::document::finished;
 use tact_service::ids::{IdKey, fresh, random};
 use tact_service::number::Numbers;
+use tact_service::themes::Themes;
 use tact_service::transact::Transactor;
 use tact_service::{App, Problem};
 use tokio::sync::watch;
@@ -43,6 +45,7 @@ use uuid::Uuid;
 
 use crate::exit::Usage;
 use crate::first_start::{make_first_token, publish_default};
+use crate::identity::{provider, sign_in};
 use crate::listener::{self, Limits};
 use crate::settings::{Settings, Storage, read_secret};
 
@@ -73,6 +76,8 @@ pub enum Role {
     Feed,
     /// Has a gateway make the calls and send the messages that are permitted, and takes in what became of them.
     Dispatcher,
+    /// Lets people in: sessions, links, the identity provider; and shows who looked at whose page.
+    SignIn,
 }
 
 impl Role {
@@ -90,6 +95,7 @@ impl Role {
             Self::Notary => tact_notary::routes(),
             Self::Feed => tact_feed::routes(),
             Self::Dispatcher => tact_dispatcher::routes(),
+            Self::SignIn => tact_sign_in::routes(),
         }
     }
 }
@@ -165,6 +171,8 @@ pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
         ledger,
         signing_key_file: signing_key_file(settings),
         operator: settings.operator.clone(),
+        themes: Arc::new(Themes::read(settings.themes_file.as_deref()).map_err(Usage)?),
+        strangers_kept_days: settings.strangers_kept_days,
     };
     // Before anybody looks into it: the personal data may have been restored from a copy.
     let erased = app.repeat_erasures().await.context("the erasures in the log cannot be repeated")?;
@@ -396,6 +404,7 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         .into());
     }
     let senders = Arc::new(senders(settings)?);
+    let provider = provider(settings)?;
     let app = open(settings, clock).await?;
     // Before the first token is made: it is shown once, and must not be lost because a port is taken.
     let listener = tokio::net::TcpListener::bind(settings.listen)
@@ -453,10 +462,21 @@ pub async fn start(settings: &Settings, roles: &[Role], clock: Clock) -> Result<
         tasks.push(tokio::spawn(Dispatcher::new(opened.clone(), fresh(app.clock.now())).run(stopped.clone())));
         desk = Some(opened);
     }
-    let url = format!("http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}");
     let mut router = router(&app, roles, senders, stopped.clone());
+    if roles.contains(&Role::Contact) {
+        let positions = Positions::new(stopped.clone());
+        router = router.layer(axum::Extension(positions.clone()));
+        tasks.push(tokio::spawn(positions.run(app.clone())));
+    }
     if let Some(desk) = &desk {
         router = router.layer(axum::Extension(desk.clone()));
+    }
+    if roles.contains(&Role::SignIn) {
+        let sign_in = Arc::new(sign_in(settings, address, provider));
+        tasks.push(tokio::spawn(sign_in.clone().run(app.clone(), stopped.clone())));
+        router = router.layer(axum::Extension(sign_in));
     }
     if let Some(live) = live {
         router = router.merge(tact_feed::open_routes(app.clone())).layer(axum::Extension(live));

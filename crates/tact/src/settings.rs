@@ -1,6 +1,9 @@
 //! The settings: defaults, then a file, then the environment, then flags; each later one wins. An unknown key in the file is an error that names
 //! the nearest one. Secrets come from files and are never shown.
 
+mod names;
+mod sign_in;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +14,12 @@ use tact_domain::Time;
 use tact_event_log::FeedLimits;
 use tact_service::app::Operator;
 
+pub use names::{KEYS, VARIABLES};
+pub use sign_in::{GivenSignIn, Oidc, SignIn};
+
 /// What can be set. Absent: the next source's, in the end the default.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Given {
     /// A settings file in TOML with the same names, `_` for `-`.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_CONFIG", value_name = "FILE")]
@@ -192,6 +198,23 @@ pub struct Given {
         value_name = "FILES"
     )]
     pub fhir_mappings: Option<String>,
+    /// A list of themes of feedback in place of the one that ships.
+    #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_THEMES_FILE", value_name = "FILE")]
+    pub themes_file: Option<PathBuf>,
+    /// For how many days somebody is kept who is known only through care referrals.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_STRANGERS_KEPT_DAYS",
+        value_name = "DAYS"
+    )]
+    pub strangers_kept_days: Option<u16>,
+    /// How people sign in.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub sign_in: GivenSignIn,
     /// Set the clock, for demonstrations and tests only: every answer says so. RFC 3339.
     #[arg(long, global = true, hide_short_help = true, help_heading = "Settings", env = "TACT_NOW", value_name = "TIME", value_parser = time)]
     #[serde(skip)]
@@ -240,6 +263,12 @@ pub struct Settings {
     pub operator: Operator,
     /// The mappings of the systems that send FHIR over HTTP.
     pub fhir_mappings: Vec<PathBuf>,
+    /// The list of themes of feedback, if it is the network\'s own.
+    pub themes_file: Option<PathBuf>,
+    /// For how many days somebody is kept who is known only through care referrals.
+    pub strangers_kept_days: u16,
+    /// How people sign in.
+    pub sign_in: SignIn,
     /// What the clock is set to, for demonstrations and tests.
     pub now: Option<Time>,
 }
@@ -280,71 +309,6 @@ impl std::fmt::Debug for Secret {
         f.write_str("(hidden)")
     }
 }
-
-/// The names that a settings file may use.
-pub const KEYS: &[&str] = &[
-    "network",
-    "log",
-    "data",
-    "nats_url",
-    "nats_user",
-    "nats_password_file",
-    "replicas",
-    "database_url",
-    "database_url_file",
-    "id_key_file",
-    "signing_key_file",
-    "checkpoint_file",
-    "feed_nats_user",
-    "feed_nats_password_file",
-    "feed_max_bytes",
-    "feed_max_days",
-    "dispatch_file",
-    "listen",
-    "cached_patients",
-    "default_region",
-    "wait",
-    "operator_name",
-    "operator_address",
-    "operator_system",
-    "fhir_mappings",
-];
-
-/// The environment variables that the binary reads.
-pub const VARIABLES: &[&str] = &[
-    "TACT_CONFIG",
-    "TACT_NETWORK",
-    "TACT_LOG",
-    "TACT_DATA",
-    "TACT_NATS_URL",
-    "TACT_NATS_USER",
-    "TACT_NATS_PASSWORD_FILE",
-    "TACT_REPLICAS",
-    "TACT_DATABASE_URL",
-    "TACT_DATABASE_URL_FILE",
-    "TACT_ID_KEY_FILE",
-    "TACT_SIGNING_KEY_FILE",
-    "TACT_CHECKPOINT_FILE",
-    "TACT_FEED_NATS_USER",
-    "TACT_FEED_NATS_PASSWORD_FILE",
-    "TACT_FEED_MAX_BYTES",
-    "TACT_FEED_MAX_DAYS",
-    "TACT_DISPATCH_FILE",
-    "TACT_LISTEN",
-    "TACT_CACHED_PATIENTS",
-    "TACT_DEFAULT_REGION",
-    "TACT_WAIT",
-    "TACT_OPERATOR_NAME",
-    "TACT_OPERATOR_ADDRESS",
-    "TACT_OPERATOR_SYSTEM",
-    "TACT_FHIR_MAPPINGS",
-    "TACT_NOW",
-    "TACT_ROLE",
-    "TACT_URL",
-    "TACT_TOKEN",
-    "TACT_TOKEN_FILE",
-    "TACT_LOG_FORMAT",
-];
 
 /// Files in a list that commas part.
 fn paths(list: &str) -> Vec<PathBuf> {
@@ -443,6 +407,9 @@ impl Given {
                 system: line("operator_system", first!(operator_system))?,
             },
             fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
+            themes_file: first!(themes_file),
+            strangers_kept_days: first!(strangers_kept_days).unwrap_or(30),
+            sign_in: self.sign_in.settle(&file.sign_in)?,
             now: self.now,
         })
     }
@@ -559,6 +526,9 @@ impl Settings {
             let files: Vec<String> = self.fhir_mappings.iter().map(|file| file.display().to_string()).collect();
             lines.push(format!("fhir_mappings = {}", quoted(&files.join(","))));
         }
+        lines.extend(self.themes_file.as_deref().map(|file| format!("themes_file = {}", path(file))));
+        lines.push(format!("strangers_kept_days = {}", self.strangers_kept_days));
+        lines.extend(self.sign_in.shown(quoted));
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")
     }

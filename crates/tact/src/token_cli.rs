@@ -6,10 +6,12 @@ use comfy_table::Table;
 use tact_domain::{Branch, Time};
 use tact_personal::Personal;
 use tact_personal::access::Token;
+use tact_personal::sign_in::SignInLink;
 use tact_service::access::{Role, new_token, token_hash};
 use tact_service::clock::Clock;
 use tact_service::fields;
-use tact_service::ids::fresh;
+use tact_service::ids::{fresh, random};
+use tact_sign_in::link::{LONGEST_HOURS, VALID_HOURS, address};
 use uuid::Uuid;
 
 use crate::roles::{actor, databases, must_exist};
@@ -42,6 +44,30 @@ Roles: administrator (runs a branch's desk), clinician, network_manager, analyst
         /// When it expires; never if absent.
         #[arg(long, value_name = "TIME", value_parser = time)]
         expires: Option<Time>,
+    },
+    /// Make a link by which somebody signs in to the console, once, and print its address.
+    #[command(after_help = "\
+Examples:
+  tact token link --label \"Anna\" --role administrator --branch north
+  tact token link --label \"Head office\" --role network_manager --valid-hours 2
+
+The address goes to standard output, what it is to standard error. It begins with `public_url`. Give it to nobody else: whoever opens it is in.")]
+    Link {
+        /// What people call whom it is for.
+        #[arg(long)]
+        label: String,
+        /// A role; several may be named. Not `system`: programs have tokens.
+        #[arg(long = "role", alias = "as", required = true, value_name = "ROLE")]
+        roles: Vec<Role>,
+        /// A branch that it holds for; several may be named; without any it holds for all.
+        #[arg(long = "branch", value_name = "CODE")]
+        branches: Vec<Branch>,
+        /// The person, if they have been here before; somebody new if absent.
+        #[arg(long, value_name = "UUID")]
+        actor: Option<Uuid>,
+        /// For how many hours it works.
+        #[arg(long, value_name = "HOURS", default_value_t = VALID_HOURS, value_parser = clap::value_parser!(u32).range(1..=i64::from(LONGEST_HOURS)))]
+        valid_hours: u32,
     },
     /// List all tokens; what is secret in them is not stored.
     #[command(after_help = "Example:\n  tact token list --data /var/lib/tact")]
@@ -85,6 +111,24 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
             }
             eprintln!("Token {} for {}; it is shown this once:", entry.id, entry.label);
             println!("{token}");
+        }
+        TokenCommand::Link { label, roles, branches, actor: given, valid_hours } => {
+            if roles.contains(&Role::System) {
+                bail!("`system` is the role of a program, which signs in with a token: `tact token create --as system`");
+            }
+            let secret = format!("tact_link_{}", hex::encode(random::<32>()));
+            let link = SignInLink {
+                command: 0,
+                actor: actor(given, clock),
+                label,
+                roles: roles.iter().map(|role| role.as_str().to_owned()).collect(),
+                branches: (!branches.is_empty()).then(|| branches.iter().map(ToString::to_string).collect()),
+                ends_at: clock.now() + chrono::Duration::hours(valid_hours.into()),
+                used_at: None,
+            };
+            personal.add_link(&link, &token_hash(&secret)).await?;
+            eprintln!("A link for {}, which works once within {valid_hours} h:", link.label);
+            println!("{}", address(&settings.public_url(settings.listen), &secret));
         }
         TokenCommand::List => {
             let mut table = Table::new();

@@ -90,6 +90,14 @@ pub async fn standard_webhooks() -> anyhow::Result<NodePackages> {
     blocking(tools::standard_webhooks).await
 }
 
+/// A certified identity provider (npm's `oidc-provider`), with Node.js where the machine has none: kept from before, or fetched now.
+///
+/// # Errors
+/// If it is not there and cannot be fetched.
+pub async fn oidc_provider() -> anyhow::Result<NodePackages> {
+    blocking(tools::oidc_provider).await
+}
+
 /// Go, with `golang.org/x/mod/sumdb`: the machine's own, kept from before, or fetched now from Debian.
 ///
 /// # Errors

@@ -24,6 +24,8 @@ const OPENAPI_VALIDATOR: &[&str] =
 const FHIR_VALIDATOR: &str = "fhir@4.12.0";
 /// The reference library for signed webhooks.
 const STANDARD_WEBHOOKS: &str = "standardwebhooks@1.0.0";
+/// A certified identity provider.
+const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 /// The public parser of AsyncAPI documents.
 const ASYNCAPI_PARSER: &str = "@asyncapi/parser@3.6.6";
 /// The public reader of CloudEvents, with what it stands on.
@@ -204,6 +206,11 @@ pub(crate) fn asyncapi_parser() -> Result<NodePackages> {
 /// npm's `standardwebhooks`: kept from before, or fetched now.
 pub(crate) fn standard_webhooks() -> Result<NodePackages> {
     node_packages("standardwebhooks-1.0.0", STANDARD_WEBHOOKS).context("npm's standardwebhooks could not be fetched")
+}
+
+/// npm's `oidc-provider`: kept from before, or fetched now.
+pub(crate) fn oidc_provider() -> Result<NodePackages> {
+    node_packages("oidc-provider-9.13.3", OIDC_PROVIDER).context("the identity provider could not be fetched")
 }
 
 fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {

@@ -44,12 +44,18 @@ pub(crate) struct ProviderAsItIs {
     #[serde(default, skip_serializing_if = "Hours::is_empty")]
     #[schema(value_type = Object, example = json!({"monday": {"from": "08:00", "until": "20:00"}}))]
     hours: Hours,
+    /// The name of the time zone whose clock the hours show. Absent: that of the network's branches around, if they are of one mind; else whether
+    /// it is open is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Moscow")]
+    time_zone: Option<String>,
 }
 
 impl From<&ProviderListed> for ProviderAsItIs {
     fn from(listed: &ProviderListed) -> Self {
-        let ProviderListed { provider, name, services, place, address, phone, website, hours } = listed.clone();
-        Self { provider: Some(provider), name, services, place, address, phone, website, hours }
+        let ProviderListed { provider, name, services, place, address, phone, website, time_zone, hours } = listed.clone();
+        let time_zone = time_zone.map(Into::into);
+        Self { provider: Some(provider), name, services, place, address, phone, website, hours, time_zone }
     }
 }
 
@@ -74,18 +80,13 @@ pub(crate) struct ProviderNoted {
 pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItIs>) -> Result<Answer<ProviderNoted>, Problem> {
     write.caller.may(Permission::ManageDirectory)?;
     let body = &write.body;
-    fields::line("name", &body.name)?;
     fields::some_distinct("services", &body.services)?;
-    body.place.map(|at| place::check("place", at)).transpose()?;
-    body.address.as_deref().map(|address| fields::line("address", address)).transpose()?;
-    body.phone.as_deref().map(phone).transpose()?;
-    body.website.as_deref().map(website).transpose()?;
-    hours::check(&body.hours)?;
+    let time_zone = body.time_zone.as_deref().map(fields::time_zone).transpose()?;
     let provider = body.provider.unwrap_or_else(|| write.id("provider"));
     if provider.is_nil() {
         return Err(Problem::field("provider", "the nil UUID names nothing; leave it out for a new one"));
     }
-    let event = DirectoryEvent::ProviderListed(ProviderListed {
+    let listed = ProviderListed {
         provider,
         name: body.name.trim().to_owned(),
         services: body.services.clone(),
@@ -93,10 +94,32 @@ pub(crate) async fn post(State(app): State<Arc<App>>, write: Write<ProviderAsItI
         address: body.address.clone(),
         phone: body.phone.clone(),
         website: body.website.clone(),
+        time_zone,
         hours: body.hours.clone(),
-    });
+    };
+    check(&listed)?;
+    let event = DirectoryEvent::ProviderListed(listed);
     let noted = app.control.note(&write.control_command(), event).await?;
     Ok(Answer(ProviderNoted { provider, entry: Entry::new("provider.listed", &noted) }, noted.position, noted.repeated))
+}
+
+/// Whether an entry may stand in the directory; that it offers something is for whoever lists it to see to.
+///
+/// # Errors
+/// A problem that names the field.
+pub fn check(listed: &ProviderListed) -> Result<(), Problem> {
+    fields::line("name", &listed.name)?;
+    fields::distinct("services", &listed.services)?;
+    listed.place.map(|at| place::check("place", at)).transpose()?;
+    listed.address.as_deref().map(|address| fields::line("address", address)).transpose()?;
+    listed.phone.as_deref().map(phone).transpose()?;
+    listed.website.as_deref().map(website).transpose()?;
+    hours::check(&listed.hours)
+}
+
+/// Whether a text is a number as the directory takes it.
+pub fn is_published_number(text: &str) -> bool {
+    phone(text).is_ok()
 }
 
 fn phone(number: &str) -> Result<(), Problem> {

@@ -398,6 +398,9 @@ fn is_nothing(counts: &(usize, usize)) -> bool {
     *counts == (0, 0)
 }
 
+/// How many days a person is kept who is known only through care referrals, unless the network says otherwise.
+pub const STRANGERS_KEPT_DAYS: i64 = 30;
+
 impl State {
     /// Whether this patient is the survivor of a merge with `from`, begun or done, that was not undone.
     pub fn holds(&self, from: Uuid) -> bool {
@@ -429,8 +432,9 @@ impl State {
         self.appointments.iter().filter(|a| a.status == AppointmentStatus::Booked).map(|a| a.starts_at).max()
     }
 
-    /// When a person known only through care referrals is to be forgotten: 30 days after the last one closed (P11, "care, then forget").
-    /// `None` while one is open, or when the person is more to us than that.
+    /// When a person known only through care referrals is to be forgotten: 30 days after the last one closed, or after it was opened if nothing
+    /// else ever happened (P11, "care, then forget"). `None` while one is under way, or when the person is more to us than that. A network that
+    /// keeps strangers for another time than [`STRANGERS_KEPT_DAYS`] moves this by the difference.
     pub fn forget_at(&self) -> Option<Time> {
         let only_referred = self.standing == Standing::Open
             && !self.referrals.is_empty()
@@ -442,10 +446,19 @@ impl State {
         if !only_referred {
             return None;
         }
+        let happened = self.contacts.iter().map(|c| c.time).chain(self.requests.iter().map(|r| r.time));
+        let happened =
+            happened.chain(self.announcements.iter().map(|a| a.time)).chain(self.permits.iter().map(|p| p.granted_at)).max();
+        let done = |referral: &Referral| match (referral.closed_at, referral.arranged) {
+            (Some(closed), _) => Some(closed),
+            // Nobody took it up, and nobody will come back to it.
+            (None, None) if happened.is_none_or(|at| at <= referral.opened_at) => Some(referral.opened_at),
+            (None, _) => None,
+        };
         let mut last = None;
         for referral in &self.referrals {
-            last = last.max(Some(referral.closed_at?));
+            last = last.max(Some(done(referral)?));
         }
-        last.map(|closed| closed + chrono::Duration::days(30))
+        last.map(|done| done + chrono::Duration::days(STRANGERS_KEPT_DAYS))
     }
 }

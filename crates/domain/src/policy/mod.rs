@@ -2,6 +2,7 @@
 //!
 //! A policy is published as a text ([`text`]) and never changed afterwards; another text is another version.
 
+pub mod diff;
 pub mod text;
 
 use std::collections::BTreeMap;

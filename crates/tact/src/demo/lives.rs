@@ -72,8 +72,8 @@ pub(super) struct Life {
     pub(super) steps: Vec<Timed>,
 }
 
-const THEMES_GOOD: [&str; 6] = ["staff_manner", "clear_explanations", "cleanliness", "painless", "on_time", "fair_price"];
-const THEMES_BAD: [&str; 5] = ["waiting_time", "hard_to_reach", "price", "parking", "rushed"];
+const THEMES_GOOD: [&str; 6] = ["staff_manner", "explanations", "cleanliness", "pain", "waiting_time", "price"];
+const THEMES_BAD: [&str; 5] = ["waiting_time", "contacting", "price", "location", "listening"];
 
 /// Every patient's life, from the seed.
 pub(super) fn lives(args: &DemoArgs) -> Vec<Life> {

@@ -122,6 +122,9 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         wait: std::time::Duration::from_secs(10),
         operator: tact_service::app::Operator::default(),
         fhir_mappings: Vec::new(),
+        themes_file: None,
+        strangers_kept_days: 30,
+        sign_in: crate::settings::SignIn::default(),
         now: Some(morning()),
     };
     let clock = Clock::by_hand(beginning() - Duration::hours(1));

@@ -20,6 +20,8 @@ pub enum ImportCommand {
     Appointments(Arguments),
     /// FHIR R4: patients, appointments, encounters, procedures, consents, requests.
     Fhir(super::fhir::Arguments),
+    /// A directory of other institutions: where they are, what they offer, when they are open.
+    Providers(super::providers::Arguments),
 }
 
 /// An appointment book.

@@ -12,6 +12,7 @@ pub mod encoding;
 mod facts;
 pub mod fhir;
 pub mod mapping;
+pub mod providers;
 mod slug;
 mod write;
 

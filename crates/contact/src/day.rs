@@ -1,0 +1,193 @@
+//! A branch's day in figures: what is due, later today, in the way, to be announced, and done.
+//!
+//! It must never count by another rule than the worklist shows by: each figure is the length of a list that a page can ask for.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+use tact_domain::zone::local_to_utc;
+use tact_domain::{Branch, Time};
+use tact_read_models::contacts::{self, ContactRow};
+use tact_read_models::due::{self, Cursor, DueRow, Page};
+use tact_service::app::database;
+use tact_service::control::in_force;
+use tact_service::request::at_least;
+use tact_service::{App, Caller, Path, Permission, Problem, Query};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::worklist::{MOST_ROWS, ROWS, looked_up};
+
+/// The most contacts of a day that are listed.
+const MOST_DONE: u32 = 500;
+
+/// When.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    /// A position that the figures must have come to.
+    at_least: Option<String>,
+}
+
+/// A branch's day, by the branch's own clock.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BranchDay)]
+pub(crate) struct Day {
+    #[schema(value_type = String)]
+    branch: Branch,
+    /// The moment at which it was looked at.
+    now: DateTime<Utc>,
+    /// When the day began and ends.
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    /// Up to which position of the log it is true.
+    position: String,
+    /// Due now, and may be made now: the worklist with `view=due&callable=true`.
+    callable: usize,
+    /// Due now, and something stands in the way: `view=due&callable=false`.
+    blocked: usize,
+    /// Of those due now, what somebody holds a permit for.
+    taken: usize,
+    /// Due later today: `view=today`.
+    later_today: usize,
+    /// To be announced before the patient leaves: `view=announce`.
+    to_announce: usize,
+    /// Whether there is more of one of these than was counted: each is counted up to some 4,000.
+    more: bool,
+    /// How many contacts the branch has made or taken today.
+    done: usize,
+    /// Those, the latest first, at most 500.
+    contacts: Vec<Made>,
+}
+
+/// A contact of the day.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ContactOfDay)]
+pub(crate) struct Made {
+    contact: Uuid,
+    patient: Uuid,
+    time: DateTime<Utc>,
+    direction: String,
+    purpose: String,
+    channel: String,
+    outcome: String,
+    /// Who made it.
+    actor: String,
+    /// Made without a permit for it.
+    breach: bool,
+}
+
+impl From<ContactRow> for Made {
+    fn from(row: ContactRow) -> Self {
+        let ContactRow { contact, patient, time, direction, purpose, channel, outcome, actor, breach, .. } = row;
+        Self { contact, patient, time, direction, purpose, channel, outcome, actor, breach }
+    }
+}
+
+/// Show a branch's day in figures
+#[utoipa::path(
+    get, path = "/v1/branches/{branch}/day", tag = "contact",
+    params(("branch" = String, Path), Wanted),
+    responses((status = 200, description = "What was asked for", body = Day), (status = "4XX", description = "RFC 9457 problem"), (status = 503, description = "RFC 9457 problem")),
+)]
+pub(crate) async fn day(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(branch): Path<Branch>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Json<Day>, Problem> {
+    caller.may(Permission::SeeWorklist)?;
+    caller.at(&branch)?;
+    let listed = app.branch("branch", &branch).await?;
+    app.caught_up(at_least(wanted.at_least.as_deref(), &headers)?).await?;
+    let checkpoint = app.read.checkpoint().await.map_err(database)?;
+    let policies = app.control.ready_to_decide().await?;
+    let now = app.clock.now();
+    let policy = &in_force(&policies, now)?.policy;
+    let (from, until) = span(&listed.time_zone, now);
+    let db = app.read.db();
+    let page = |after: &Cursor| Page { branch: &branch, now, purpose: None, after: after.clone(), limit: ROWS };
+    let (mut callable, mut blocked, mut taken, mut later_today, mut to_announce, mut more) = (0, 0, 0, 0, 0, false);
+    let mut after = Cursor::start();
+    loop {
+        let rows = due::worklist(&db, &page(&after)).await.map_err(database)?;
+        let Some(last) = rows.last().map(DueRow::cursor) else { break };
+        after = last;
+        for (_, entry) in looked_up(&app, &caller, policy, rows, now).await? {
+            *(if entry.callable { &mut callable } else { &mut blocked }) += 1;
+            taken += usize::from(entry.taken.is_some());
+        }
+        if callable + blocked >= MOST_ROWS {
+            more = true;
+            break;
+        }
+    }
+    let mut after = Cursor::start();
+    loop {
+        let rows = due::ahead(&db, &page(&after)).await.map_err(database)?;
+        let today = rows.iter().filter(|row| row.due_from < until).count();
+        later_today += today;
+        match rows.last().map(DueRow::cursor) {
+            Some(last) if today == rows.len() && later_today < MOST_ROWS => after = last,
+            last => {
+                more |= last.is_some() && today == rows.len();
+                break;
+            }
+        }
+    }
+    let mut after = Cursor::start();
+    loop {
+        let rows = due::to_announce(&db, &page(&after)).await.map_err(database)?;
+        to_announce += rows.len();
+        match rows.last().map(DueRow::cursor) {
+            Some(last) if to_announce < MOST_ROWS => after = last,
+            last => {
+                more |= last.is_some();
+                break;
+            }
+        }
+    }
+    let done = contacts::count_of_branch(&db, &branch, from, until).await.map_err(database)?;
+    let made = contacts::of_branch(&db, &branch, from, until, MOST_DONE).await.map_err(database)?;
+    Ok(Json(Day {
+        now,
+        from,
+        until,
+        position: checkpoint.position.to_string(),
+        callable,
+        blocked,
+        taken,
+        later_today,
+        to_announce,
+        more,
+        done,
+        contacts: made.into_iter().map(Made::from).collect(),
+        branch,
+    }))
+}
+
+/// When the day of a moment begins and ends, by a zone's clock.
+pub(crate) fn span(zone: &str, now: Time) -> (Time, Time) {
+    let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::Tz::UTC);
+    let today = now.with_timezone(&zone).date_naive();
+    let begin = |date: chrono::NaiveDate| local_to_utc(zone, date.and_time(NaiveTime::MIN));
+    (begin(today), begin(today.checked_add_days(Days::new(1)).unwrap_or(today)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_as_long_as_the_clocks_make_it() {
+        let at = |text: &str| text.parse::<Time>().unwrap();
+        assert_eq!(span("Europe/Moscow", at("2026-03-02T21:30:00Z")), (at("2026-03-02T21:00:00Z"), at("2026-03-03T21:00:00Z")));
+        let (from, until) = span("Europe/Berlin", at("2026-03-29T12:00:00Z"));
+        assert_eq!((until - from).num_hours(), 23, "the clocks went forward");
+    }
+}
