@@ -70,6 +70,9 @@ pub(crate) struct Day {
 pub(crate) struct Made {
     contact: Uuid,
     patient: Uuid,
+    /// The patient's name, for callers who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
     time: DateTime<Utc>,
     direction: String,
     purpose: String,
@@ -84,7 +87,7 @@ pub(crate) struct Made {
 impl From<ContactRow> for Made {
     fn from(row: ContactRow) -> Self {
         let ContactRow { contact, patient, time, direction, purpose, channel, outcome, actor, breach, .. } = row;
-        Self { contact, patient, time, direction, purpose, channel, outcome, actor, breach }
+        Self { contact, patient, name: None, time, direction, purpose, channel, outcome, actor, breach }
     }
 }
 
@@ -154,6 +157,16 @@ pub(crate) async fn day(
     }
     let done = contacts::count_of_branch(&db, &branch, from, until).await.map_err(database)?;
     let made = contacts::of_branch(&db, &branch, from, until, MOST_DONE).await.map_err(database)?;
+    let mut made: Vec<Made> = made.into_iter().map(Made::from).collect();
+    if caller.has(Permission::SeePerson) {
+        let mut ids: Vec<Uuid> = made.iter().map(|one| one.patient).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let people = app.personal.people(&ids).await.map_err(database)?;
+        let names: std::collections::HashMap<Uuid, Option<String>> =
+            people.into_iter().map(|person| (person.patient, person.details.name)).collect();
+        made.iter_mut().for_each(|one| one.name = names.get(&one.patient).cloned().flatten());
+    }
     Ok(Json(Day {
         now,
         from,
@@ -166,7 +179,7 @@ pub(crate) async fn day(
         to_announce,
         more,
         done,
-        contacts: made.into_iter().map(Made::from).collect(),
+        contacts: made,
         branch,
     }))
 }

@@ -78,6 +78,8 @@ pub enum Role {
     Dispatcher,
     /// Lets people in: sessions, links, the identity provider; and shows who looked at whose page.
     SignIn,
+    /// The pages for people.
+    Console,
 }
 
 impl Role {
@@ -96,6 +98,7 @@ impl Role {
             Self::Feed => tact_feed::routes(),
             Self::Dispatcher => tact_dispatcher::routes(),
             Self::SignIn => tact_sign_in::routes(),
+            Self::Console => OpenApiRouter::new(),
         }
     }
 }

@@ -73,7 +73,7 @@ struct Hits {
 
 /// Who is found by a text, and whether there are more.
 pub(crate) async fn people(person: &Person, text: &str) -> Result<(Vec<One>, bool), Failure> {
-    let found: Found = person.get(&query("/v1/patients", &[("text", text), ("limit", "20")])).await?;
+    let found: Found = person.get(&query("/v1/patients", &[("q", text), ("limit", "20")])).await?;
     Ok((found.patients, found.next.is_some()))
 }
 

@@ -5,6 +5,9 @@ use super::*;
 /// The most entries of one list on a page; a page longer than that is read by nobody.
 const MOST: usize = 200;
 
+/// The most that is done that is listed.
+const MOST_DONE: usize = 60;
+
 /// A worklist, as far as a desk shows it.
 #[derive(Debug, Deserialize)]
 struct Worklist {
@@ -127,7 +130,7 @@ pub(crate) struct Listed {
 pub(crate) async fn of(person: &Person, branch: &Branch) -> Result<Lists, Failure> {
     let path = format!("/v1/branches/{}/worklist", branch.branch);
     let view = |view: &str| query(&path, &[("view", view), ("limit", "200")]);
-    let (due, ahead, announce) = (view("due"), view("ahead"), view("announce"));
+    let (due, ahead, announce) = (view("due"), view("today"), view("announce"));
     let (due, ahead, announce) =
         futures::try_join!(person.get::<Worklist>(&due), person.get::<Worklist>(&ahead), person.get::<Worklist>(&announce))?;
     let wall = Wall::new(person.language, &branch.time_zone, due.now);
@@ -214,9 +217,8 @@ pub(crate) fn id_of(actor: &str) -> Option<Uuid> {
 }
 
 async fn done(person: &Person, branch: &Branch, wall: &Wall) -> Result<Vec<Finished>, Failure> {
-    let path = query(&format!("/v1/branches/{}/worklist/done", branch.branch), &[("limit", "50")]);
-    let made: Made = person.get(&path).await?;
-    let finished = made.contacts.into_iter().map(|one| Finished {
+    let made: Made = person.get(&format!("/v1/branches/{}/day", branch.branch)).await?;
+    let finished = made.contacts.into_iter().take(MOST_DONE).map(|one| Finished {
         at: wall.time(one.time),
         patient: one.patient,
         name: one.name.unwrap_or_else(|| Say::NoName.word(person.language).to_owned()),
