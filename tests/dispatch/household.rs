@@ -74,7 +74,7 @@ async fn both_are_told_at_once(network: &Network, gateway: &Gateway) {
     assert_eq!((&row["permit"], &row["contact"]), (&json!(second.1), &json!(first.0)), "{covered}");
     // Whose wish it is to be left alone, nobody can tell: it is asked once, and neither of them is written to.
     let said = Said { word: Word::Gateway(Status::OptedOut), at: network.app().clock.now() };
-    settle(&network.desk(), first.0, said).await.unwrap();
+    settle(network.desk(), first.0, said).await.unwrap();
     network.until(younger, "contact.corrected").await;
     network.until(elder, "contact.corrected").await;
     let stops = network

@@ -196,7 +196,7 @@ impl Sight {
     fn members(&self, permit: Uuid) -> impl Iterator<Item = &NumberReserved> {
         let reserved = self.number.iter().flat_map(|(_, known)| &known.number.reservations);
         let group = |r: &NumberReserved| r.joins.unwrap_or(r.reservation);
-        let own = reserved.clone().filter(|r| r.permit == permit).last().map(group);
+        let own = reserved.clone().rfind(|r| r.permit == permit).map(group);
         reserved.filter(move |r| r.permit != permit && Some(group(r)) == own)
     }
 
