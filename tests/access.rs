@@ -11,8 +11,9 @@ use crate::network::{Network, Reply, id};
 
 pub(crate) mod table;
 
+use table::Scope::Named;
 use table::{EVERYONE, OPEN_ROUTES};
-pub(crate) use table::{Row, SIGN_IN_ROUTES, SIGNED_ROUTES, Scope, TABLE};
+pub(crate) use table::{Row, SIGN_IN_ROUTES, SIGNED_ROUTES, TABLE};
 
 /// What the rows' paths name.
 pub(crate) struct Known {

@@ -1,6 +1,9 @@
 //! Two children of one family, one telephone: what both are owed on one day goes out as one message, begun and recorded with each of them, and
 //! a crash at any point sends nothing twice and leaves nobody without an outcome.
 
+use std::sync::Arc;
+
+use futures::FutureExt;
 use serde_json::json;
 use tact_dispatcher::points::{Point, Points};
 use tact_dispatcher::sandbox::Options;
@@ -8,6 +11,7 @@ use tact_dispatcher::settle::settle;
 use tact_dispatcher::status::{Said, Status, Word};
 use tact_dispatcher::store::Stage;
 use tact_domain::{Outcome, Recorded};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::crash::Stop;
@@ -36,6 +40,14 @@ async fn child(network: &Network, phone: &str, hour: &str) -> Uuid {
 fn told(events: &[Recorded]) -> Option<(Uuid, Uuid)> {
     events.iter().find_map(|recorded| match &recorded.event {
         tact_domain::patient::Event::Made(made) => Some((made.contact, made.permit?)),
+        _ => None,
+    })
+}
+
+/// The permit that one of them was given.
+fn granted(events: &[Recorded]) -> Option<Uuid> {
+    events.iter().find_map(|recorded| match &recorded.event {
+        tact_domain::patient::Event::Permitted(permitted) => Some(permitted.permit),
         _ => None,
     })
 }
@@ -74,7 +86,7 @@ async fn both_are_told_at_once(network: &Network, gateway: &Gateway) {
     assert_eq!((&row["permit"], &row["contact"]), (&json!(second.1), &json!(first.0)), "{covered}");
     // Whose wish it is to be left alone, nobody can tell: it is asked once, and neither of them is written to.
     let said = Said { word: Word::Gateway(Status::OptedOut), at: network.app().clock.now() };
-    settle(&network.desk(), first.0, said).await.unwrap();
+    settle(network.desk(), first.0, said).await.unwrap();
     network.until(younger, "contact.corrected").await;
     network.until(elder, "contact.corrected").await;
     let stops = network
@@ -164,10 +176,7 @@ async fn a_crash_at_every_point_tells_a_household_once_at_most_and_forgets_nobod
         scene.until(&second, leads, |d| d.outcome.is_some()).await;
         let mut told = Vec::new();
         for child in children {
-            let granted = events(&scene.network, child).await.into_iter().find_map(|recorded| match recorded.event {
-                tact_domain::patient::Event::Permitted(permitted) => Some(permitted.permit),
-                _ => None,
-            });
+            let granted = granted(&events(&scene.network, child).await);
             let Some(granted) = granted else { continue };
             scene.until(&second, granted, |d| d.stage == Stage::Dropped || d.outcome.is_some()).await;
             let events = events(&scene.network, child).await;
@@ -225,11 +234,7 @@ async fn one_that_sleeps_while_it_begins_for_both_leaves_nobody_without_an_outco
     let last = scene.dispatcher().await;
     scene.set_clock(EVENING);
     scene.taken(&last).await;
-    let permits = events(&scene.network, children[1]).await;
-    let second = permits.iter().find_map(|recorded| match &recorded.event {
-        tact_domain::patient::Event::Permitted(permitted) => Some(permitted.permit),
-        _ => None,
-    });
+    let second = granted(&events(&scene.network, children[1]).await);
     scene.until(&last, second.expect("it was asked for"), |d| d.outcome.is_some() || d.stage == Stage::Dropped).await;
     last.stop().await;
     assert!(scene.gateway.sandbox.held(contact).is_none(), "it was sent after all");
@@ -281,6 +286,62 @@ async fn permits_that_programs_join_are_told_together_and_given_back_if_the_firs
         assert_eq!((how_often(&all, "contact.made"), how_often(&all, "contact.corrected")), (1, 1));
     }
     assert_eq!(scene.gateway.sandbox.all().len(), 1);
+    scene.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_taken_for_too_late_while_it_begins_has_its_outcome_all_the_same() {
+    let scene = Scene::quiet().await;
+    let network = &scene.network;
+    let working = scene.dispatcher().await;
+    scene.taken(&working).await;
+    working.stop().await;
+    let children = [child(network, NUMBER, "09:30").await, child(network, NUMBER, "11:00").await];
+    scene.set_clock(MORNING);
+    let first = permit(network, children[0], "appointment_reminder", "sms").await;
+    let second = with(network, children[1], first).await;
+    // Each stands still where it comes to, and is let go one by one: the first once it has begun, the second's own turn before it would, and the
+    // first again once it has begun the second too.
+    let held = [(Point::Begun, first), (Point::Made, second), (Point::Joined, first)];
+    let gates: Vec<_> = held.iter().map(|_| (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)))).collect();
+    let points = {
+        let gates = gates.clone();
+        Points::watched(move |point, permit| {
+            let gate = held.iter().position(|one| *one == (point, permit)).map(|at| gates[at].clone());
+            async move {
+                if let Some((there, go)) = gate {
+                    there.add_permits(1);
+                    go.acquire().await.unwrap().forget();
+                }
+            }
+            .boxed()
+        })
+    };
+    let reached = async |at: usize| {
+        tokio::time::timeout(super::PATIENCE, gates[at].0.acquire()).await.expect("it comes to the point").unwrap().forget();
+    };
+    let go = |at: usize| gates[at].1.add_permits(1);
+    let working = scene.dispatcher_at(scene.desk(points).await);
+    reached(0).await;
+    // At first it waits for the other. The next turn is so late that it takes itself for forgotten.
+    reached(1).await;
+    go(1);
+    scene.until(&working, second, |dispatch| dispatch.asked > 0).await;
+    scene.set_clock(LATER);
+    reached(1).await;
+    go(0);
+    reached(2).await;
+    go(1);
+    scene.until(&working, second, |dispatch| dispatch.stage == Stage::Dropped || dispatch.asked > 1).await;
+    go(2);
+    scene.set_clock(EVENING);
+    let over = scene.until(&working, second, |dispatch| dispatch.outcome.is_some()).await;
+    assert_eq!((over.stage, over.reason), (Stage::Covered, None));
+    working.stop().await;
+    for child in children {
+        let events = events(network, child).await;
+        assert_eq!((how_often(&events, "contact.started"), how_often(&events, "contact.made")), (1, 1));
+    }
     scene.network.stop().await;
 }
 

@@ -18,7 +18,7 @@ use tact_service::transact::{Command, Failure};
 use tokio::sync::watch;
 
 use crate::Desk;
-use crate::household::waits_for;
+use crate::household::waits;
 use crate::message::{Draft, Wanted};
 use crate::setup::Setup;
 
@@ -135,7 +135,7 @@ async fn entry(desk: &Desk, setup: &Setup, branch: &Branch, purpose: &Purpose, r
     let wanted = Wanted { id: ask.permit, purpose, channel, branch, about: Some(row.about), valid_until: now };
     let Ok(draft) = Draft::of(app, setup, wanted, row.patient, state).await? else { return Ok(()) };
     // Two children's reminders go out as one: the first waits for the second to be due.
-    if draft.may_be_shared() && waits_for(app, &sight, state, policy, &ask, row.at, now).is_some() {
+    if draft.may_be_shared() && waits(app, &sight, state, policy, &ask, row.at, now) {
         return Ok(());
     }
     let command = Command {

@@ -10,12 +10,12 @@ use tact_domain::patient::events::Started;
 use tact_domain::patient::state::{Fate, Permit};
 use tact_domain::patient::{Ask, Decision, Entry, OnNumber, State};
 use tact_domain::policy::Policy;
-use tact_domain::{Actor, Channel, Time};
+use tact_domain::{Channel, Time};
 use tact_service::App;
 use tact_service::control::in_force;
 use tact_service::number::Sight;
 use tact_service::permit::{Begun, begin, would_be};
-use tact_service::transact::{Command, Failure, Patient};
+use tact_service::transact::{Failure, Patient};
 use uuid::Uuid;
 
 use crate::Desk;
@@ -55,24 +55,21 @@ pub(crate) fn follows(sight: &Sight, permit: Uuid, claimed: Duration, now: Time)
 }
 
 /// Asks for the permits of those who share a patient's number and are owed the same on the same day, as far as one text can tell them all.
-/// True: somebody is joined.
 pub(crate) async fn invite(
     desk: &Desk,
     dispatch: &Dispatch,
     known: &Patient,
     sight: &Sight,
     draft: &Draft<'_>,
-) -> Result<bool, Failure> {
+) -> Result<(), Failure> {
     let app = &desk.app;
     let occasion = known.state.permit(dispatch.permit).and_then(|permit| permit.occasion.as_ref());
-    let Some(occasion) = occasion.filter(|_| draft.may_be_shared()) else { return Ok(false) };
+    let Some(occasion) = occasion.filter(|_| draft.may_be_shared()) else { return Ok(()) };
     let day = day_of(occasion.at, &app.control.zone(&known.state));
     let policies = app.control.ready_to_decide().await?;
     let policy = &in_force(&policies, app.clock.now())?.policy;
     let mut all = draft.clone();
-    let joined = sight.together(dispatch.permit);
-    let mut anybody = !joined.is_empty();
-    for (_, permit) in joined {
+    for (_, permit) in sight.together(dispatch.permit) {
         if let Some((state, permit)) = sight.others().find_map(|(_, state)| Some((state, state.permit(permit)?))) {
             // One that does not fit in is given back when its turn comes.
             let _ = all.tell(app, state, about(permit));
@@ -88,9 +85,9 @@ pub(crate) async fn invite(
         if more.tell(app, &theirs.state, Some(entry.about)).is_err() {
             continue;
         }
-        let id = |what: &[u8]| app.keys.derive(&[b"dispatcher", what, dispatch.permit.as_bytes(), other.as_bytes()]);
+        let joined: [&[u8]; 3] = [b"joined", dispatch.permit.as_bytes(), other.as_bytes()];
         let ask = Ask {
-            permit: id(b"joined permit"),
+            permit: app.keys.derive(&[b"dispatcher", b"joined permit", dispatch.permit.as_bytes(), other.as_bytes()]),
             purpose: dispatch.purpose.clone(),
             channel: dispatch.channel,
             branch: dispatch.branch.clone(),
@@ -104,23 +101,16 @@ pub(crate) async fn invite(
         if matches!(would_be(&theirs_now, &theirs.state, policy, &ask, with, now, zone), Decision::Refused(_)) {
             continue;
         }
-        let command = Command {
-            event: id(b"joined"),
-            fingerprint: None,
-            time: None,
-            actor: Actor::System("dispatcher".into()),
-            branch: Some(dispatch.branch.clone()),
-            cause: None,
-        };
+        let command = command(app, &joined, &dispatch.branch, None);
         match tact_service::permit::ask(&app.transactor, &app.control, &app.numbers, other, &command, &ask, with).await {
-            Ok(_) => anybody = true,
+            Ok(_) => {}
             Err(Failure::Untrue(_)) => continue,
             Err(failure) => return Err(failure),
         }
         desk.points.reach(Point::Asked, dispatch.permit).await;
         all = more;
     }
-    Ok(anybody)
+    Ok(())
 }
 
 fn about(permit: &Permit) -> Option<Uuid> {
@@ -187,19 +177,11 @@ async fn join(
     }
 }
 
-/// Until when an entry waits that is due, so that somebody who shares the number and is owed the same on that day can be told with it: only as
-/// far as both would be permitted then, by all that is known now, with time to spare. `None`: it need not wait.
-pub(crate) fn waits_for(
-    app: &App,
-    sight: &Sight,
-    state: &State,
-    policy: &Policy,
-    ask: &Ask,
-    at: Time,
-    now: Time,
-) -> Option<Time> {
+/// Whether an entry that is due waits, so that somebody who shares the number and is owed the same on that day can be told with it: only if both
+/// would be permitted then, by all that is known now, with time to spare.
+pub(crate) fn waits(app: &App, sight: &Sight, state: &State, policy: &Policy, ask: &Ask, at: Time, now: Time) -> bool {
     if !ask.channel.uses_number() {
-        return None;
+        return false;
     }
     let day = day_of(at, &app.control.zone(state));
     let fits = |then: Time| {
@@ -214,7 +196,6 @@ pub(crate) fn waits_for(
             likes(state, ask.channel) && tact_domain::patient::decide(state, policy, &ask, entry.from, &zone).is_permitted()
         })
     };
-    let owed = sight.owed(&app.control, policy, &ask.purpose, day).into_iter();
-    let later = owed.filter(|(other, entry)| entry.from > now && theirs(*other, entry)).map(|(_, entry)| entry.from);
-    later.filter(|then| fits(*then)).max()
+    let mut owed = sight.owed(&app.control, policy, &ask.purpose, day).into_iter().filter(|(_, entry)| entry.from > now);
+    owed.any(|(other, entry)| theirs(other, &entry) && fits(entry.from))
 }

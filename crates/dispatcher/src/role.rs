@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tact_domain::patient::events::{Event, PermitRef, Started};
-use tact_domain::patient::state::{Fate, Standing};
+use tact_domain::patient::state::{Fate, Permit, Standing};
 use tact_domain::{Channel, Code, Outcome, Recorded, Time};
 use tact_event_log::StreamId;
-use tact_service::number::Sight;
+use tact_service::number::{Sight, contact_of};
 use tact_service::permit::{Begun, begin};
 use tact_service::transact::{Failure, Patient};
 use tokio::sync::{Notify, mpsc, watch};
@@ -248,7 +248,9 @@ impl Dispatcher {
         for turn in 0..MERGES {
             // What is kept in memory will do where it says that the permit is live: the append is held against the log.
             let known = if turn == 0 { transactor.patient(id).await? } else { transactor.patient_now(id).await? };
-            let open = known.state.permit(dispatch.permit).is_some_and(|permit| permit.fate == Fate::Open);
+            let now = self.desk.app.clock.now();
+            let live = |permit: &Permit| permit.fate == Fate::Open && permit.is_live(now);
+            let open = known.state.permit(dispatch.permit).is_some_and(live);
             if open && known.state.is_open() {
                 return Ok((id, known));
             }
@@ -313,11 +315,9 @@ impl Dispatcher {
             sight = Some(seen);
         }
         let shared = sight.as_ref().is_some_and(Sight::is_shared);
-        if let Some(seen) = sight.as_ref().filter(|_| shared)
-            && household::invite(&self.desk, dispatch, &known, seen, &draft).await?
-        {
-            // Their permits stand there since.
-            sight = None;
+        // What others may have done meanwhile is looked at again.
+        if let Some(seen) = sight.take_if(|seen| seen.is_shared()) {
+            household::invite(&self.desk, dispatch, &known, &seen, &draft).await?;
         }
         drop(known);
         let started = Started { permit: dispatch.permit, contact: dispatch.contact };
@@ -455,8 +455,15 @@ pub(crate) async fn give_back(desk: &Desk, unused: &New, patient: Uuid, reason: 
     let command = command(&desk.app, &[b"released", permit.as_bytes()], branch, None);
     let released = Event::Released(PermitRef { permit: *permit });
     match desk.app.transactor.record(patient, &command, &released).await {
-        // What is dead already need not be given back.
-        Ok(_) | Err(Failure::Untrue(_)) => {}
+        Ok(_) => {}
+        Err(Failure::Untrue(_)) => {
+            let known = desk.app.transactor.patient_now(patient).await?;
+            if known.state.permit(*permit).and_then(contact_of).is_some() {
+                // It has begun meanwhile: it is looked at again, so that its outcome is not forgotten.
+                return Ok(desk.store.later(*permit, desk.app.clock.now() + household::LOOK_AGAIN).await?);
+            }
+            // What is dead already need not be given back.
+        }
         Err(failure) => return Err(failure.into()),
     }
     tracing::info!(%permit, reason, "a permit was given back unused");

@@ -32,7 +32,7 @@ macro_rules! columns {
         concat!(
             $before,
             " permit, contact, patient, purpose, channel, branch, expires_at, state, reason, started_at, status, status_at,
-            gateway_said, outcome, asked, covered_by ",
+            gateway_said, outcome, asked, look_at, covered_by ",
             $after
         )
     };
@@ -68,9 +68,9 @@ const DROP: &str = "UPDATE dispatches SET state = 'dropped', reason = $2, claime
 const OPEN: &str = "UPDATE dispatches SET state = 'open', started_at = $2, look_at = $3, status = coalesce(status, $4),
     status_at = coalesce(status_at, $5), gateway_said = (gateway_said OR $6), claimed_by = NULL, claimed_until = NULL
     WHERE permit = $1 AND state IN ('waiting', 'open')";
-/// Whoever is covered by another's contact has begun with it.
+/// Whoever is covered by another's contact has begun with it: that stands in the log, so that whoever took it for dropped was too early.
 const COVER: &str = "UPDATE dispatches SET state = 'covered', covered_by = $2, started_at = $3, reason = NULL, claimed_by = NULL,
-    claimed_until = NULL WHERE permit = $1 AND state = 'waiting'";
+    claimed_until = NULL WHERE permit = $1 AND state IN ('waiting', 'dropped')";
 const COVERED: &str = columns!("SELECT", "FROM dispatches WHERE covered_by = $1 ORDER BY permit");
 const SAY_COVERED: &str = "UPDATE dispatches SET outcome = $2 WHERE covered_by = $1";
 const REVIEW: &str = "UPDATE dispatches SET state = 'review', reason = $2, claimed_by = NULL, claimed_until = NULL
@@ -184,8 +184,8 @@ pub struct Dispatch {
 }
 
 tact_database::table! {
-    /// A row as it begins.
-    struct NewRow = "dispatches" key(permit) {
+    /// A row, but for who has claimed it.
+    struct Row = "dispatches" key(permit) {
         permit: Uuid,
         contact: Uuid,
         patient: Uuid,
@@ -195,30 +195,15 @@ tact_database::table! {
         expires_at: Time,
         state: String,
         reason: Option<String>,
+        started_at: Option<Time>,
+        status: Option<String>,
+        status_at: Option<Time>,
         gateway_said: bool,
+        outcome: Option<String>,
         asked: i64,
         look_at: Time,
+        covered_by: Option<Uuid>,
     }
-}
-
-#[derive(sqlx::FromRow)]
-struct Row {
-    permit: Uuid,
-    contact: Uuid,
-    patient: Uuid,
-    purpose: String,
-    channel: String,
-    branch: String,
-    expires_at: Time,
-    state: String,
-    reason: Option<String>,
-    started_at: Option<Time>,
-    status: Option<String>,
-    status_at: Option<Time>,
-    gateway_said: bool,
-    outcome: Option<String>,
-    asked: i64,
-    covered_by: Option<Uuid>,
 }
 
 impl Row {
@@ -423,7 +408,7 @@ async fn add(tx: &mut Tx, new: &[New], now: Time) -> Result<(), DbError> {
     let row = |new: &New| {
         let late = new.expires_at <= now;
         let (stage, reason) = if late { (Stage::Dropped, Some("expired")) } else { (Stage::Waiting, None) };
-        NewRow {
+        Row {
             permit: new.permit,
             contact: new.contact,
             patient: new.patient,
@@ -433,9 +418,14 @@ async fn add(tx: &mut Tx, new: &[New], now: Time) -> Result<(), DbError> {
             expires_at: to_millis(new.expires_at),
             state: stage.as_str().to_owned(),
             reason: reason.map(ToOwned::to_owned),
+            started_at: None,
+            status: None,
+            status_at: None,
             gateway_said: false,
+            outcome: None,
             asked: 0,
             look_at: to_millis(now),
+            covered_by: None,
         }
     };
     bulk::write(tx, new.iter().map(row).collect(), OnConflict::Keep).await

@@ -340,6 +340,9 @@ impl Numbers {
     /// [`Failure`] if the personal data or the log cannot be read.
     pub async fn begun_as(&self, transactor: &Transactor, patient: Uuid, permit: Uuid) -> Result<Option<Uuid>, Failure> {
         let known = transactor.patient_now(patient).await?;
+        if known.state.permit(permit).is_none_or(|permit| !permit.channel.uses_number()) {
+            return Ok(None);
+        }
         Ok(self.look(transactor, patient, known.position).await?.begun_as(permit))
     }
 
