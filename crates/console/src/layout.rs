@@ -108,6 +108,11 @@ impl Layout {
         what.word(self.language)
     }
 
+    /// A word of a page's own list.
+    pub(crate) fn told(&self, what: impl Word) -> &'static str {
+        what.word(self.language)
+    }
+
     pub(crate) fn tag(&self) -> &'static str {
         self.language.tag()
     }

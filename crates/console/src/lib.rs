@@ -5,14 +5,17 @@
 
 mod api;
 mod assets;
+mod clock;
 mod failure;
 mod form;
 mod guard;
 mod layout;
 mod pages;
 mod person;
+mod plot;
 mod when;
 mod words;
+mod wrong;
 
 use std::sync::Arc;
 

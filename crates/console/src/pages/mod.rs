@@ -1,6 +1,7 @@
 //! The pages, one file for each: what is asked of the API for it, how it is laid out, and the forms on it.
 
 mod desk;
+mod feedback;
 mod find;
 mod patient;
 mod regulator;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .merge(find::routes())
         .merge(patient::routes())
         .merge(regulator::routes())
+        .merge(feedback::routes())
         .fallback(async || Failure::NoPage)
 }
 

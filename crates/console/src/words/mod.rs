@@ -1,5 +1,6 @@
 //! What the pages say, in both languages; the words of the domain are in `tact-words`.
 
+pub(crate) mod feedback;
 mod labels;
 mod timeline;
 mod trouble;

@@ -15,7 +15,9 @@ pub(crate) fn trouble(language: Language, failure: &Failure) -> (String, Say) {
         Failure::Ours => (Say::TroubleOurs, Say::WayTold),
         Failure::Problem(problem) => {
             if let Some(field) = &problem.field {
-                let name = field_word(field).map_or_else(|| field.clone(), |say| say.word(language).to_owned());
+                let known = field_word(field).map(|say| say.word(language));
+                let known = known.or_else(|| super::feedback::field(field).map(|voice| voice.word(language)));
+                let name = known.unwrap_or(field);
                 let what = match language {
                     Language::English => format!("“{name}” is not what it must be"),
                     Language::Russian => format!("Проверьте поле «{name}»"),

@@ -1,0 +1,33 @@
+//! Times as a browser's field for date and time gives them: local, without a zone. A page says by which clock it means them.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
+use tact_domain::zone::local_to_utc;
+
+/// The moment that was typed, by a zone's clock. A time that the clock skips is the first that exists, one that it repeats the earlier.
+/// `None`: it is no time.
+pub(crate) fn typed(text: &str, zone: &str) -> Option<DateTime<Utc>> {
+    let zone: Tz = zone.parse().ok()?;
+    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    Some(local_to_utc(zone, local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_by_the_clock_there() {
+        for (text, zone, expected) in [
+            ("2026-03-02T14:05", "Europe/Moscow", Some("2026-03-02T11:05:00Z")),
+            ("2026-03-02T14:05:30", "Asia/Tomsk", Some("2026-03-02T07:05:30Z")),
+            ("2026-03-29T02:30", "Europe/Berlin", Some("2026-03-29T01:00:00Z")),
+            ("2026-10-25T02:30", "Europe/Berlin", Some("2026-10-25T00:30:00Z")),
+            ("2026-03-02", "Europe/Moscow", None),
+            ("tomorrow", "Europe/Moscow", None),
+            ("2026-03-02T14:05", "Moscow", None),
+        ] {
+            assert_eq!(typed(text, zone), expected.map(|text| text.parse().unwrap()), "{text} {zone}");
+        }
+    }
+}
