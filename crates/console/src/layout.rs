@@ -161,6 +161,7 @@ fn done(here: &str) -> Option<Say> {
         "referral" => Say::DoneReferral,
         "arranged" => Say::DoneArranged,
         "closed" => Say::DoneClosed,
+        "departed" => Say::DoneDeparted,
         "feedback" => Say::DoneFeedback,
         "completed" => Say::DoneCompleted,
         "missed" => Say::DoneMissed,

@@ -1,6 +1,7 @@
 //! The pages, one file for each: what is asked of the API for it, how it is laid out, and the forms on it.
 
 mod desk;
+mod elsewhere;
 mod feedback;
 mod find;
 mod patient;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .merge(patient::routes())
         .merge(regulator::routes())
         .merge(feedback::routes())
+        .merge(elsewhere::routes())
         .fallback(async || Failure::NoPage)
 }
 

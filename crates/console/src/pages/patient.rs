@@ -27,6 +27,7 @@ use crate::pages::desk::list::{id_of, staff};
 use crate::pages::rendered;
 use crate::person::Person;
 use crate::when::Wall;
+use crate::words::elsewhere::Care;
 use crate::words::feedback::Voice;
 use crate::words::{self, Say, Told};
 

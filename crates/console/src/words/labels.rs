@@ -109,6 +109,7 @@ pub(crate) enum Say {
     DoneReferral = "Written down what is needed.", "Записано, что нужно.";
     DoneArranged = "Arranged. The one call back is on the worklist.", "Договорились. Единственный звонок добавлен в список.";
     DoneClosed = "Closed.", "Закрыто.";
+    DoneDeparted = "Written down: whoever asks is told the new clinic.", "Записано: тем, кто спросит, назовут новую клинику.";
     DoneFeedback = "Thank you: the feedback is recorded.", "Спасибо: отзыв записан.";
     DoneCompleted = "The appointment took place.", "Приём состоялся.";
     DoneMissed = "Recorded that the patient did not come.", "Записано: пациент не пришёл.";

@@ -1,7 +1,9 @@
 //! What the pages say, in both languages; the words of the domain are in `tact-words`.
 
+pub(crate) mod elsewhere;
 pub(crate) mod feedback;
 mod labels;
+pub(crate) mod services;
 mod timeline;
 mod trouble;
 

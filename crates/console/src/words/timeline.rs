@@ -130,9 +130,14 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             ("contact", format!("{}: {ended}", of(language, "It became known how it ended", "Уточнён итог обращения")))
         }
         "referral.credited" => ("care", say("Recommended us to somebody, who came", "По рекомендации к нам пришли")),
-        "referral.opened" => {
-            ("care", format!("{}: {}", of(language, "Needs something we do not have", "Нужно то, чего у нас нет"), text("need")))
-        }
+        "referral.opened" => (
+            "care",
+            format!(
+                "{}: {}",
+                of(language, "Needs something we do not have", "Нужно то, чего у нас нет"),
+                super::services::service(language, text("need"))
+            ),
+        ),
         "referral.arranged" => ("care", say("Help was found elsewhere", "Нашли помощь в другом месте")),
         "referral.closed" => ("care", say("Help elsewhere: closed", "Помощь в другом месте: закрыто")),
         "feedback.given" => {

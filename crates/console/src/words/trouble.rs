@@ -17,6 +17,7 @@ pub(crate) fn trouble(language: Language, failure: &Failure) -> (String, Say) {
             if let Some(field) = &problem.field {
                 let known = field_word(field).map(|say| say.word(language));
                 let known = known.or_else(|| super::feedback::field(field).map(|voice| voice.word(language)));
+                let known = known.or_else(|| super::elsewhere::field(field).map(|care| care.word(language)));
                 let name = known.unwrap_or(field);
                 let what = match language {
                     Language::English => format!("“{name}” is not what it must be"),
