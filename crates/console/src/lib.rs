@@ -11,6 +11,7 @@ mod guard;
 mod layout;
 mod pages;
 mod person;
+mod services;
 mod when;
 mod words;
 
@@ -22,7 +23,8 @@ use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceExt;
 
-pub use api::{Api, BadApi};
+pub use api::Api;
+pub use services::BadApi;
 
 /// What every page is made with.
 #[derive(Debug, Clone)]
