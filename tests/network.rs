@@ -173,6 +173,7 @@ impl Network {
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
             themes_file: None,
             strangers_kept_days: 30,
+            console_api_url: Vec::new(),
             sign_in,
             now: None,
         };

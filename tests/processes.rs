@@ -332,6 +332,7 @@ impl Cluster {
             fhir_mappings: Vec::new(),
             themes_file: None,
             strangers_kept_days: 30,
+            console_api_url: Vec::new(),
             sign_in: tact::settings::SignIn::default(),
             now: None,
         }

@@ -62,6 +62,7 @@ fn settings(folder: &TempDir, storage: Storage) -> Settings {
         fhir_mappings: Vec::new(),
         themes_file: None,
         strangers_kept_days: 30,
+        console_api_url: Vec::new(),
         sign_in: tact::settings::SignIn::default(),
         now: None,
     }

@@ -121,6 +121,7 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
         fhir_mappings: Vec::new(),
         themes_file: None,
         strangers_kept_days: 30,
+        console_api_url: Vec::new(),
         sign_in: tact::settings::SignIn::default(),
         now: None,
     };

@@ -55,6 +55,7 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
         fhir_mappings: Vec::new(),
         themes_file: None,
         strangers_kept_days: 30,
+        console_api_url: Vec::new(),
         sign_in: tact::settings::SignIn::default(),
         now: None,
     };

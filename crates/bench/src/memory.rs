@@ -130,6 +130,7 @@ async fn idle() -> Result<()> {
             fhir_mappings: Vec::new(),
             themes_file: None,
             strangers_kept_days: 30,
+            console_api_url: Vec::new(),
             sign_in: tact::settings::SignIn::default(),
             now: None,
         };

@@ -1,21 +1,21 @@
 //! Asks the API, in this process or in another: with the token of whoever looks, and never with more rights than theirs.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Response, StatusCode, Uri, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower::ServiceExt;
 
 use crate::failure::{Failure, Problem};
+use crate::services::{BadApi, Services};
 
 /// The most of an answer that is read, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -29,20 +29,8 @@ pub struct Api(Way);
 #[derive(Debug, Clone)]
 enum Way {
     Here(Router),
-    There { base: String, client: Client<HttpsConnector<HttpConnector>, Full<Bytes>> },
+    There(Arc<Services>),
 }
-
-/// Why an address is none for the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadApi(String);
-
-impl std::fmt::Display for BadApi {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadApi {}
 
 impl Api {
     /// The routes of this process, asked without a network between.
@@ -50,24 +38,12 @@ impl Api {
         Self(Way::Here(router))
     }
 
-    /// An API at an address.
+    /// The services at some addresses, which together are the API.
     ///
     /// # Errors
-    /// [`BadApi`] if it is no address, or no certificates of authorities can be read.
-    pub fn there(url: &str) -> Result<Self, BadApi> {
-        let base = url.trim_end_matches('/').to_owned();
-        let parsed: Uri = base.parse().map_err(|_| BadApi(format!("`{url}` is not an address")))?;
-        if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none() {
-            return Err(BadApi(format!("`{url}` is not an address such as `http://tact-api:8080`")));
-        }
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        http.set_connect_timeout(Some(Duration::from_secs(5)));
-        let https = HttpsConnectorBuilder::new().with_native_roots();
-        let https = https.map_err(|error| BadApi(format!("certificates of authorities cannot be read: {error}")))?;
-        let connector = https.https_or_http().enable_http1().wrap_connector(http);
-        Ok(Self(Way::There { base, client: Client::builder(TokioExecutor::new()).build(connector) }))
+    /// [`BadApi`] if one is no address, or no certificates of authorities can be read.
+    pub fn there(urls: &[String]) -> Result<Self, BadApi> {
+        Services::new(urls).map(|services| Self(Way::There(Arc::new(services))))
     }
 
     /// The answer as it comes, its body not read yet: for streams.
@@ -77,15 +53,7 @@ impl Api {
                 let answer = router.clone().oneshot(request.map(Body::new)).await;
                 Ok(answer.unwrap_or_else(|never| match never {}))
             }
-            Way::There { base, client } => {
-                let (mut parts, body) = request.into_parts();
-                parts.uri = format!("{base}{}", parts.uri).parse().map_err(|_| Failure::Away)?;
-                let answer = client.request(Request::from_parts(parts, body)).await.map_err(|error| {
-                    tracing::warn!(%error, "the API cannot be reached");
-                    Failure::Away
-                })?;
-                Ok(answer.map(Body::new))
-            }
+            Way::There(services) => services.send(request).await,
         }
     }
 
@@ -97,7 +65,19 @@ impl Api {
         token: Option<&str>,
         sent: Option<Sent<'_>>,
     ) -> Result<Bytes, Failure> {
-        let request = request(method, path, token, sent)?;
+        self.answer(request(method, path, token, sent)?, token.is_some()).await
+    }
+
+    /// Lets somebody in who comes from there, so that the API can see who tries too often.
+    pub(crate) async fn let_in(&self, from: Option<SocketAddr>, key: &str, body: &[u8]) -> Result<Bytes, Failure> {
+        let mut request = request(Method::POST, "/v1/sessions", None, Some(Sent { key, body }))?;
+        if let Some(from) = from {
+            request.extensions_mut().insert(ConnectInfo(from));
+        }
+        self.answer(request, false).await
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>, signed_in: bool) -> Result<Bytes, Failure> {
         let asking = async {
             let (parts, body) = self.send(request).await?.into_parts();
             let body = Limited::new(body, LONGEST).collect().await.map_err(|_| Failure::Away)?.to_bytes();
@@ -106,7 +86,7 @@ impl Api {
         let (status, body) = tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Err(Failure::Away))?;
         match status {
             status if status.is_success() => Ok(body),
-            StatusCode::UNAUTHORIZED if token.is_some() => Err(Failure::SignedOut),
+            StatusCode::UNAUTHORIZED if signed_in => Err(Failure::SignedOut),
             status => Err(Failure::Problem(Problem::read(status, &body))),
         }
     }

@@ -13,6 +13,7 @@ mod layout;
 mod pages;
 mod person;
 mod plot;
+mod services;
 mod when;
 mod words;
 mod wrong;
@@ -25,7 +26,8 @@ use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceExt;
 
-pub use api::{Api, BadApi};
+pub use api::Api;
+pub use services::BadApi;
 
 /// What every page is made with.
 #[derive(Debug, Clone)]

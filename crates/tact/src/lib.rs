@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod client;
+mod console;
 pub mod demo;
 pub mod dispatch;
 pub mod erasure_paper;

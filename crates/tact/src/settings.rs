@@ -211,6 +211,16 @@ pub struct Given {
         value_name = "DAYS"
     )]
     pub strangers_kept_days: Option<u16>,
+    /// The addresses of the services that the console is a client of, comma-separated; absent: this process.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        help_heading = "Settings",
+        env = "TACT_CONSOLE_API_URL",
+        value_name = "URLS"
+    )]
+    pub console_api_url: Option<String>,
     /// How people sign in.
     #[command(flatten)]
     #[serde(flatten)]
@@ -263,10 +273,12 @@ pub struct Settings {
     pub operator: Operator,
     /// The mappings of the systems that send FHIR over HTTP.
     pub fhir_mappings: Vec<PathBuf>,
-    /// The list of themes of feedback, if it is the network\'s own.
+    /// The list of themes of feedback, if it is the network's own.
     pub themes_file: Option<PathBuf>,
     /// For how many days somebody is kept who is known only through care referrals.
     pub strangers_kept_days: u16,
+    /// The services that the console is a client of; empty: this process.
+    pub console_api_url: Vec<String>,
     /// How people sign in.
     pub sign_in: SignIn,
     /// What the clock is set to, for demonstrations and tests.
@@ -312,7 +324,12 @@ impl std::fmt::Debug for Secret {
 
 /// Files in a list that commas part.
 fn paths(list: &str) -> Vec<PathBuf> {
-    list.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+    listed(list).map(PathBuf::from).collect()
+}
+
+/// What a list says that commas part.
+fn listed(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
 impl Given {
@@ -356,7 +373,7 @@ impl Given {
                     (None, None) => None,
                     _ => bail!("`nats_user` and `nats_password_file` go together: set both or neither"),
                 };
-                let nats = nats.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect();
+                let nats = listed(&nats).map(str::to_owned).collect();
                 let replicas = first!(replicas).unwrap_or(3);
                 if !matches!(replicas, 1 | 3 | 5) {
                     bail!("`replicas`: {replicas} copies cannot outvote one another; write 1, 3 or 5");
@@ -409,6 +426,7 @@ impl Given {
             fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
             themes_file: first!(themes_file),
             strangers_kept_days: first!(strangers_kept_days).unwrap_or(30),
+            console_api_url: first!(console_api_url).map(|urls| listed(&urls).map(str::to_owned).collect()).unwrap_or_default(),
             sign_in: self.sign_in.settle(&file.sign_in)?,
             now: self.now,
         })
@@ -528,6 +546,9 @@ impl Settings {
         }
         lines.extend(self.themes_file.as_deref().map(|file| format!("themes_file = {}", path(file))));
         lines.push(format!("strangers_kept_days = {}", self.strangers_kept_days));
+        if !self.console_api_url.is_empty() {
+            lines.push(format!("console_api_url = {}", quoted(&self.console_api_url.join(","))));
+        }
         lines.extend(self.sign_in.shown(quoted));
         lines.extend(self.now.map(|now| format!("# The clock is set to {}.", now.to_rfc3339())));
         lines.join("\n")

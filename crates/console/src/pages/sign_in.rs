@@ -2,14 +2,15 @@
 //!
 //! The secret of a link stands behind the `#` of its address, which no browser sends: the script puts it into the form.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tact_words::Word;
@@ -31,6 +32,9 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .route("/sign-out", post(out))
         .route("/language", post(language))
 }
+
+/// Where a request comes from.
+type From = Option<Extension<ConnectInfo<SocketAddr>>>;
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -70,13 +74,13 @@ struct Session {
 async fn by_link(
     State(console): State<Arc<Console>>,
     Reads(language): Reads,
-    headers: HeaderMap,
+    from: From,
     Form(form): Form<Link>,
 ) -> Result<Response, Failure> {
     // Whoever pastes the whole address means what stands behind its #.
     let secret = form.link.trim().rsplit('#').next().unwrap_or_default();
     let to = form.back.as_deref().unwrap_or("/");
-    match session(&console, &headers, &json!({"link": secret})).await {
+    match session(&console, from, &json!({"link": secret})).await {
         Ok(session) => Ok(signed_in(&console, &session, to)),
         Err(Failure::Problem(problem)) if problem.status().is_client_error() && problem.status() != 429 => {
             let layout = Layout::open(language, Say::SignIn.word(language), "/sign-in");
@@ -89,11 +93,9 @@ async fn by_link(
     }
 }
 
-async fn session(console: &Console, headers: &HeaderMap, body: &serde_json::Value) -> Result<Session, Failure> {
-    let _ = headers;
-    let body = written(body)?;
-    let answer = console.api.ask(Method::POST, "/v1/sessions", None, Some(Sent { key: &key(), body: &body })).await?;
-    read(&answer)
+async fn session(console: &Console, from: From, body: &serde_json::Value) -> Result<Session, Failure> {
+    let from = from.map(|Extension(ConnectInfo(from))| from);
+    read(&console.api.let_in(from, &key(), &written(body)?).await?)
 }
 
 fn signed_in(console: &Console, session: &Session, to: &str) -> Response {
@@ -125,6 +127,7 @@ struct Callback {
 async fn from_provider(
     State(console): State<Arc<Console>>,
     headers: HeaderMap,
+    from: From,
     Query(callback): Query<Callback>,
 ) -> Result<Response, Failure> {
     let (Some(code), Some(state), Some(pending)) =
@@ -132,7 +135,7 @@ async fn from_provider(
     else {
         return Err(Failure::SignedOut);
     };
-    let session = session(&console, &headers, &json!({"sign_in": pending, "code": code, "state": state})).await?;
+    let session = session(&console, from, &json!({"sign_in": pending, "code": code, "state": state})).await?;
     let mut response = signed_in(&console, &session, "/");
     response.headers_mut().append(header::SET_COOKIE, pending_cookie(&console, None));
     Ok(response)

@@ -124,6 +124,7 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         fhir_mappings: Vec::new(),
         themes_file: None,
         strangers_kept_days: 30,
+        console_api_url: Vec::new(),
         sign_in: crate::settings::SignIn::default(),
         now: Some(morning()),
     };
