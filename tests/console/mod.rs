@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::network::{NOON, Network, id};
+use crate::network::{Network, id};
 use crate::tidy::root;
 
 /// Both languages.

@@ -76,9 +76,14 @@ export async function entry(page, name) {
   const link = page.getByRole('link', { name, exact: true }).first();
   await link.waitFor();
   const own = page.getByRole('listitem').filter({ has: link }).first();
+  const at = () => page.evaluate(() => document.activeElement.closest('[data-entry]')?.dataset.entry);
+  let key = 'ArrowDown';
   for (let step = 0; step < 200; step += 1) {
     if (await own.evaluate((element) => element === document.activeElement)) return own;
-    await page.keyboard.press('ArrowDown');
+    const before = await at();
+    await page.keyboard.press(key);
+    // At the end of the list: the other way.
+    if (before && await at() === before) key = key === 'ArrowDown' ? 'ArrowUp' : 'ArrowDown';
   }
   assert.fail(`the arrow keys do not come to ${name}`);
 }
@@ -104,7 +109,8 @@ export async function end() {
   process.exit(0);
 }
 
-process.on('unhandledRejection', async (error) => {
+const failed = async (error) => {
+  if (!error) return;
   console.error(error);
   let number = 0;
   for (const page of browser.contexts().flatMap((context) => context.pages())) {
@@ -113,4 +119,6 @@ process.on('unhandledRejection', async (error) => {
     number += 1;
   }
   process.exit(1);
-});
+};
+process.on('unhandledRejection', failed);
+process.on('uncaughtException', failed);

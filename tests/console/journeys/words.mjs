@@ -2,11 +2,11 @@
 export const words = {
   en: {
     mine: 'Yours now', due: 'To make now', blocked: 'Leave alone', announce: 'Tell them before they leave', done: 'Done today', later: 'Later today',
-    take: 'Take', reached: 'Reached', noAnswer: 'No answer', note: 'Note', told: 'Was told', notAnnounced: 'The patient was not told',
+    take: 'Take', reached: 'Reached', noAnswer: 'No answer', note: 'Note', told: 'Was told', notAnnounced: 'Nobody told the patient to expect it',
     find: 'Name or number', leaveAlone: '“Don’t call me, I’ll call you”', leftAlone: 'This person asked us not to call. We don’t.',
     signIn: 'Sign in', signOut: 'Sign out', forbidden: 'Your role does not allow this', away: 'The server does not answer', back: 'The server answers again',
     register: 'Register', name: 'Name', phone: 'Telephone', story: 'What happened', mention: 'Mention at this visit',
-    takeConsent: 'Take a consent', document: 'Number of the signed document', has: 'has it since', surgery: 'Asking after surgery how they feel',
+    takeConsent: 'Take a consent', document: 'Number of the signed document', has: 'has it since', surgery: 'Asking how the patient feels after surgery',
   },
   ru: {
     mine: 'У вас в работе', due: 'Сейчас', blocked: 'Не беспокоить', announce: 'Предупредить, пока не ушли', done: 'Сделано сегодня', later: 'Позже сегодня',
