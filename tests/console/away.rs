@@ -43,7 +43,7 @@ async fn what_was_typed_outlives_the_server() {
             }
             "contacts" => {
                 let history = manager.get(&format!("/v1/patients/{patient}/history")).await.ok();
-                let notes = history["events"].as_array().unwrap().iter().filter(|event| event["type"] == "contact.recorded");
+                let notes = history["events"].as_array().unwrap().iter().filter(|event| event["type"] == "contact.made");
                 notes.map(|event| event["words"].clone()).collect()
             }
             other => panic!("nobody knows how to {other}"),

@@ -5,6 +5,7 @@
 //! waits for the answer.
 
 mod away;
+mod pictures;
 mod apart;
 
 use std::process::Stdio;
@@ -71,6 +72,11 @@ async fn answer(network: &Network, what: &Value) -> Value {
             let shown = network.get(&format!("/v1/patients/{patient}")).await.ok();
             json!({"reach": shown["preferences"]["reach"]})
         }
+        "history" => {
+            let patient = named(network, what["of"].as_str().unwrap()).await;
+            let history = network.get(&format!("/v1/patients/{patient}/history")).await.ok();
+            history["events"].as_array().unwrap().iter().map(|event| event["type"].clone()).collect()
+        }
         other => panic!("nobody knows how to {other}"),
     }
 }
@@ -135,10 +141,28 @@ async fn only_who_was_told_is_called_after_surgery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_needs_an_x_ray_is_placed_elsewhere() {
+    for language in LANGUAGES {
+        let network = Network::start().await;
+        let north = json!({"name": "north", "time_zone": "Europe/Moscow", "place": {"latitude": 55.90, "longitude": 37.59}});
+        network.put("/v1/branches/north", north).await.ok();
+        for (name, latitude) in [("Far Away Imaging", 57.0), ("Round The Corner Imaging", 55.91), ("Only Laboratory", 55.90)] {
+            let service = if name.starts_with("Only") { "laboratory" } else { "x_ray" };
+            let provider = json!({"name": name, "services": [service], "place": {"latitude": latitude, "longitude": 37.6}});
+            network.post("/v1/providers", provider).await.ok();
+        }
+        let given = json!({"language": language, "nearest": "Round The Corner Imaging", "stranger": "Passing Stranger"});
+        journey("elsewhere", given, async |what| answer(&network, what).await).await;
+        network.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_signs_in_again_is_back_where_they_were() {
     for language in LANGUAGES {
         let network = Network::start().await;
         asks_for_a_call(&network, "Olga Calls", "+7 921 555-01-01").await;
+        network.patient("north", json!({"person": {"name": "Olga Other"}})).await;
         let given = json!({"language": language, "called": "Olga Calls", "later": "2026-03-03T09:00:00Z"});
         journey("session", given, async |what| answer(&network, what).await).await;
         network.stop().await;
@@ -150,7 +174,7 @@ async fn lived_in() -> (Network, Uuid) {
     let network = Network::start().await;
     let patient = asks_for_a_call(&network, "Ольга Звонкова", "+7 921 555-01-01").await;
     operated(&network, "Вера Хирургова", "+7 921 555-01-03").await;
-    let call = json!({"direction": "outbound", "purpose": "survey", "channel": "phone", "branch": "north", "outcome": "reached",
+    let call = json!({"direction": "outbound", "purpose": "visit_survey", "channel": "phone", "branch": "north", "outcome": "reached",
         "note": "said that all is well"});
     network.post(&format!("/v1/patients/{patient}/contacts"), call).await.ok();
     let booking = json!({"branch": "north", "kind": "checkup", "starts_at": "2026-03-03T18:00:00+03:00"});

@@ -1,5 +1,5 @@
 // A session ends while its page is open: whoever signs in again is back where they were.
-import { ask, end, given, press, signedIn } from './lib.mjs';
+import { accessible, ask, end, given, press, signedIn } from './lib.mjs';
 import { words } from './words.mjs';
 
 const language = given.language, w = words[language];
@@ -10,6 +10,7 @@ await page.keyboard.type(given.called.slice(0, 3));
 await page.keyboard.press('Enter');
 const hit = page.getByRole('link', { name: new RegExp(given.called) });
 await hit.waitFor();
+await accessible(page, 'the search');
 await ask({ do: 'clock', to: given.later });
 await press(page, hit);
 await page.getByRole('heading', { name: w.signIn }).waitFor();
