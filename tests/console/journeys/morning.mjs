@@ -53,5 +53,5 @@ await page.getByRole('heading', { name: given.tired, level: 1 }).waitFor();
 await tabTo(page, page.getByRole('button', { name: w.signOut }));
 await page.keyboard.press('Enter');
 await page.getByRole('heading', { name: w.signIn }).waitFor();
-assert.deepEqual(await ask({ do: 'wish', of: given.tired }), { reach: 'patient_initiated' });
+assert.equal((await ask({ do: 'wish', of: given.tired })).reach[0], 'patient_initiated');
 await end();
