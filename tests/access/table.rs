@@ -133,6 +133,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/patients/{patient}/referrals", WITNESSES, Open),
     ("POST",  "/v1/patients/{patient}/referrals/{referral}/arrangement", DESK, Open),
     ("POST",  "/v1/patients/{patient}/referrals/{referral}/closing", DESK, Open),
+    ("GET",   "/v1/branches/{branch}/referrals", DESK, Named),
     // feedback
     ("POST",  "/v1/patients/{patient}/feedback", DESK, Named),
     ("GET",   "/v1/feedback", COUNTERS, Named),

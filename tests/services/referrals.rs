@@ -109,3 +109,53 @@ async fn a_stranger_is_forgotten_when_the_referral_is_done_with_or_nothing_came_
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_at_a_branch_has_its_next_step_until_it_is_closed() {
+    Network::on_both(async |network| {
+        let hospital =
+            id(&network.post("/v1/providers", json!({"name": "City hospital 2", "services": ["x_ray"]})).await.ok()["provider"]);
+        let list = "/v1/branches/north/referrals";
+        let (mut people, mut referrals) = (Vec::new(), Vec::new());
+        for (name, branch) in [("Vera", "north"), ("Oleg", "north"), ("Elsa", "east")] {
+            let patient = network.patient(branch, json!({"person": {"name": name, "phone": "+7 900 111-22-33"}})).await;
+            let opened = network.post(&format!("/v1/patients/{patient}/referrals"), json!({"need": "x_ray"})).await.ok();
+            people.push(patient);
+            referrals.push(id(&opened["referral"]));
+        }
+        let of = |answer: &serde_json::Value, who: Uuid| {
+            let all = answer["referrals"].as_array().unwrap();
+            all.iter().find(|one| one["patient"] == who.to_string()).cloned().unwrap_or_default()
+        };
+        let both = network.until_get(list, |answer| answer["referrals"].as_array().is_some_and(|all| all.len() == 2)).await;
+        let vera = of(&both, people[0]);
+        assert_eq!((&vera["name"], &vera["phone"], &vera["need"]), (&json!("Vera"), &json!("+7 900 111-22-33"), &json!("x_ray")));
+        assert_eq!((&vera["next_step"], vera.get("provider")), (&json!("arrange"), None));
+        assert!(of(&both, people[2]).is_null(), "another branch's");
+
+        let first = network.get(&format!("{list}?limit=1")).await.ok();
+        let next = first["next"].as_str().unwrap();
+        let second = network.get(&format!("{list}?limit=1&after={next}")).await.ok();
+        assert_ne!(first["referrals"][0]["patient"], second["referrals"][0]["patient"]);
+        assert_eq!((second["referrals"].as_array().map(Vec::len), second.get("next")), (Some(1), None));
+        network.get(&format!("{list}?after=somewhere")).await.refused(422, "untrue");
+        network.get(&format!("{list}?limit=0")).await.refused(400, "malformed");
+        network.get("/v1/branches/nroth/referrals").await.refused(422, "untrue");
+
+        let base = format!("/v1/patients/{}/referrals/{}", people[0], referrals[0]);
+        network.post(&format!("{base}/arrangement"), json!({"provider": hospital})).await.ok();
+        let step = |step: &'static str| move |answer: &serde_json::Value| of(answer, people[0])["next_step"] == step;
+        let arranged = network.until_get(list, step("call_back")).await;
+        assert_eq!(of(&arranged, people[0])["provider"], hospital.to_string());
+        let call = json!({"direction": "outbound", "purpose": "care_referral_callback", "about": referrals[0], "channel": "phone",
+            "branch": "north", "outcome": "reached"});
+        network.post(&format!("/v1/patients/{}/contacts", people[0]), call).await.ok();
+        network.until_get(list, step("close")).await;
+        network.post(&format!("{base}/closing"), json!({})).await.ok();
+        let rest = network.until_get(list, |answer| answer["referrals"].as_array().is_some_and(|all| all.len() == 1)).await;
+        assert_eq!(of(&rest, people[1])["next_step"], "arrange");
+        network.post(&format!("/v1/patients/{}/death", people[1]), json!({})).await.ok();
+        network.until_get(list, |answer| answer["referrals"] == json!([])).await;
+    })
+    .await;
+}

@@ -4,6 +4,12 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use tact_domain::zone::local_to_utc;
 
+/// What is now, where no answer of the API says it: for what a page shows first, and never for what is asked or recorded.
+#[expect(clippy::disallowed_methods, reason = "only which months a page begins with")]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
 /// The moment that was typed, by a zone's clock. A time that the clock skips is the first that exists, one that it repeats the earlier.
 /// `None`: it is no time.
 pub(crate) fn typed(text: &str, zone: &str) -> Option<DateTime<Utc>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 use tact_domain::patient::audit::audit;
 use tact_domain::patient::events::Override;
-use tact_domain::patient::state::State;
+use tact_domain::patient::state::{Standing, State};
 use tact_domain::patient::{QuotaLine, agenda, occasion, quota};
 use tact_domain::policy::{Measure, Per, Policy, PurposeRule};
 use tact_domain::{Direction, OccasionKind, Purpose, Time, Zone, to_millis};
@@ -14,6 +14,7 @@ use tact_read_models::audit::FindingRow;
 use tact_read_models::due::DueRow;
 use tact_read_models::forgetting::ForgettingRow;
 use tact_read_models::quotas::QuotaRow;
+use tact_read_models::referrals::ReferralRow;
 use tact_read_models::referrers::ReferrerRow;
 use uuid::Uuid;
 
@@ -27,6 +28,7 @@ pub(crate) struct Derived {
     pub(crate) due: Vec<DueRow>,
     pub(crate) quotas: Vec<QuotaRow>,
     pub(crate) referrer: Option<ReferrerRow>,
+    pub(crate) referrals: Vec<ReferralRow>,
     pub(crate) forgetting: Option<ForgettingRow>,
     /// These alone do not follow from the policy in force, but from those that were.
     pub(crate) findings: Vec<FindingRow>,
@@ -40,17 +42,20 @@ fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: Tz) -> Deri
         ..Derived::default()
     };
     let mut ask: Option<(Time, Option<Time>)> = None;
+    let mut to_call = BTreeSet::new();
     if let Some(policy) = policy {
         let zone = Zone::new(tz);
         let entries = agenda(state, policy, &zone);
         let to_referrer = entries.iter().filter(|e| e.occasion == OccasionKind::Referrer);
         ask = to_referrer.map(|e| (e.from, e.until)).min();
+        to_call.extend(entries.iter().filter(|e| e.occasion == OccasionKind::CareReferral).map(|e| e.about));
         derived.due = entries.iter().map(|entry| DueRow::new(patient, entry)).collect();
         derived.quotas = quota_rows(patient, state, policy, branch, &zone);
         // Two facts recorded under one id would be two rows under one key: the first stands for both.
         keep_first(&mut derived.due, |row| (row.purpose.clone(), row.about));
         keep_first(&mut derived.quotas, |row| (row.purpose.clone(), row.limit_no, row.about));
     }
+    derived.referrals = referral_rows(patient, state, branch, &to_call);
     let last = state.recommendations.iter().map(|r| r.time).max();
     derived.referrer = last.map(|last_at| ReferrerRow {
         patient,
@@ -61,6 +66,28 @@ fn derive(patient: Uuid, state: &State, policy: Option<&Policy>, tz: Tz) -> Deri
         ask_until: ask.and_then(|(_, until)| until.map(to_millis)),
     });
     derived
+}
+
+/// The referrals under way. `to_call`: those about which a call is owed.
+fn referral_rows(patient: Uuid, state: &State, branch: &str, to_call: &BTreeSet<Uuid>) -> Vec<ReferralRow> {
+    if state.standing != Standing::Open {
+        return Vec::new();
+    }
+    let open = state.referrals.iter().filter(|referral| referral.closed_at.is_none());
+    let mut rows: Vec<ReferralRow> = open
+        .map(|referral| ReferralRow {
+            patient,
+            referral: referral.id,
+            branch: branch.to_owned(),
+            need: referral.need.as_str().to_owned(),
+            opened_at: to_millis(referral.opened_at),
+            provider: referral.arranged.map(|(provider, _)| provider),
+            arranged_at: referral.arranged.map(|(_, at)| to_millis(at)),
+            to_call: to_call.contains(&referral.id),
+        })
+        .collect();
+    keep_first(&mut rows, |row| row.referral);
+    rows
 }
 
 /// What was done against the policies of its time. Only those policies count that the log holds before the patient's last event, so that a

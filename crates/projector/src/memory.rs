@@ -21,6 +21,7 @@ use tact_read_models::history::HistoryRow;
 use tact_read_models::month;
 use tact_read_models::patients::PatientRow;
 use tact_read_models::quotas::QuotaRow;
+use tact_read_models::referrals::ReferralRow;
 use tact_read_models::referrers::ReferrerRow;
 use tact_read_models::set_aside::SetAsideRow;
 use uuid::Uuid;
@@ -61,6 +62,7 @@ struct Tables {
     permits: BTreeMap<PermitKey, [i64; 2]>,
     due: BTreeMap<(Uuid, String, Uuid), DueRow>,
     quotas: BTreeMap<(Uuid, String, i64, Uuid), QuotaRow>,
+    referrals: BTreeMap<(Uuid, Uuid), ReferralRow>,
     referrers: BTreeMap<Uuid, ReferrerRow>,
     forgetting: BTreeMap<Uuid, ForgettingRow>,
     findings: BTreeMap<Uuid, FindingRow>,
@@ -132,6 +134,7 @@ impl Tables {
         replace("due", &mut self.due, rows.due, |row| (row.patient, row.purpose.clone(), row.about), |row| row.patient)?;
         let key = |row: &QuotaRow| (row.patient, row.purpose.clone(), row.limit_no, row.about);
         replace("quotas", &mut self.quotas, rows.quotas, key, |row| row.patient)?;
+        replace("referrals", &mut self.referrals, rows.referrals, |row| (row.patient, row.referral), |row| row.patient)?;
         replace("referrers", &mut self.referrers, rows.referrers, |row| row.patient, |row| row.patient)?;
         replace("forgetting", &mut self.forgetting, rows.forgetting, |row| row.patient, |row| row.patient)?;
         self.findings.retain(|_, row| !rows.findings.all_of.contains(&row.patient));
@@ -179,7 +182,8 @@ impl Memory {
         let t = &self.tables;
         let facts = t.history.len() + t.patients.len() + t.contacts.len() + t.feedback.len() + t.themes.len() + t.set_aside.len();
         let counts = t.contact_counts.len() + t.refusals.len() + t.permits.len();
-        facts + counts + t.due.len() + t.quotas.len() + t.referrers.len() + t.forgetting.len() + t.findings.len() + t.wishes.len()
+        let derived = t.due.len() + t.quotas.len() + t.referrals.len() + t.referrers.len() + t.forgetting.len();
+        facts + counts + derived + t.findings.len() + t.wishes.len()
     }
 
     /// Starts a projector on the tables: it knows them, and the log so far. At most `cache` patients stay in its memory, and at least the
@@ -318,6 +322,7 @@ impl Memory {
             lines::<HistoryRow>(t.history.values()),
             lines::<PatientRow>(t.patients.values()),
             lines::<QuotaRow>(t.quotas.values()),
+            lines::<ReferralRow>(t.referrals.values()),
             lines::<ReferrerRow>(t.referrers.values()),
             lines::<SetAsideRow>(t.set_aside.values()),
         ]

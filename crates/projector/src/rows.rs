@@ -13,6 +13,7 @@ use tact_read_models::forgetting::ForgettingRow;
 use tact_read_models::history::HistoryRow;
 use tact_read_models::patients::PatientRow;
 use tact_read_models::quotas::QuotaRow;
+use tact_read_models::referrals::ReferralRow;
 use tact_read_models::referrers::ReferrerRow;
 use tact_read_models::set_aside::SetAsideRow;
 use uuid::Uuid;
@@ -43,6 +44,7 @@ pub(crate) struct Rows {
     pub(crate) permits: BTreeMap<PermitKey, [i64; 2]>,
     pub(crate) due: Replaced<DueRow>,
     pub(crate) quotas: Replaced<QuotaRow>,
+    pub(crate) referrals: Replaced<ReferralRow>,
     pub(crate) referrers: Replaced<ReferrerRow>,
     pub(crate) forgetting: Replaced<ForgettingRow>,
     pub(crate) findings: Changed,
@@ -124,6 +126,7 @@ impl Rows {
     pub(crate) fn replace(&mut self, patient: Uuid, old: Option<&Derived>, new: &Derived) {
         self.due.note(patient, old.map(|d| d.due.as_slice()), &new.due);
         self.quotas.note(patient, old.map(|d| d.quotas.as_slice()), &new.quotas);
+        self.referrals.note(patient, old.map(|d| d.referrals.as_slice()), &new.referrals);
         self.referrers.note(patient, old.map(|d| d.referrer.as_slice()), new.referrer.as_slice());
         self.findings.note(patient, old.map(|d| d.findings.as_slice()), &new.findings);
         self.forgetting.note(patient, old.map(|d| d.forgetting.as_slice()), new.forgetting.as_slice());
@@ -169,6 +172,7 @@ impl Rows {
         bulk::write(tx, counts.collect(), OnConflict::Add).await?;
         self.due.write(tx).await?;
         self.quotas.write(tx).await?;
+        self.referrals.write(tx).await?;
         self.referrers.write(tx).await?;
         self.forgetting.write(tx).await?;
         self.findings.write(tx).await?;

@@ -15,6 +15,7 @@ pub mod history;
 pub mod patients;
 pub mod quotas;
 mod read_db;
+pub mod referrals;
 pub mod referrers;
 pub mod set_aside;
 
@@ -27,10 +28,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/read/0001_tables.sql"),
         include_str!("../../../migrations/postgres/read/0002_contacts_by_branch.sql"),
+        include_str!("../../../migrations/postgres/read/0003_referrals.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/read/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/read/0002_contacts_by_branch.sql"),
+        include_str!("../../../migrations/sqlite/read/0003_referrals.sql"),
     ],
     durable: false,
 };
@@ -57,6 +60,7 @@ macro_rules! every_table {
             history::HistoryRow,
             patients::PatientRow,
             quotas::QuotaRow,
+            referrals::ReferralRow,
             referrers::ReferrerRow,
             set_aside::SetAsideRow,
         )
@@ -92,6 +96,7 @@ pub fn statements(db: &Db) -> Vec<String> {
         history::SQL,
         patients::SQL,
         quotas::SQL,
+        referrals::SQL,
         referrers::SQL,
         set_aside::SQL,
     ];

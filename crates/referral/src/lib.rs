@@ -3,6 +3,7 @@
 //! One file per endpoint. None of them decides anything but whether the directory's word fits the request.
 
 mod arrangement;
+mod branch;
 mod closing;
 mod list;
 mod opening;
@@ -20,4 +21,5 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(opening::open, list::list))
         .routes(routes!(arrangement::arrange))
         .routes(routes!(closing::close))
+        .routes(routes!(branch::of_branch))
 }

@@ -4,6 +4,7 @@ mod desk;
 mod elsewhere;
 mod feedback;
 mod find;
+mod network;
 mod patient;
 mod regulator;
 mod sign_in;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .merge(regulator::routes())
         .merge(feedback::routes())
         .merge(elsewhere::routes())
+        .merge(network::routes())
         .fallback(async || Failure::NoPage)
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod elsewhere;
 pub(crate) mod feedback;
 mod labels;
+pub(crate) mod network;
 pub(crate) mod services;
 mod timeline;
 mod trouble;

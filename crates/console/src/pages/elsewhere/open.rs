@@ -16,16 +16,12 @@ const CLOSED: usize = 3;
 pub(super) struct Worklist {
     pub(super) now: DateTime<Utc>,
     entries: Vec<Owed>,
-    next: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Owed {
     patient: Uuid,
-    name: Option<String>,
-    phone: Option<String>,
     about: Uuid,
-    at: DateTime<Utc>,
     channel: Option<SmolStr>,
     callable: bool,
     #[serde(default)]
@@ -79,7 +75,7 @@ pub(super) struct Item {
     pub(super) name: String,
     pub(super) phone: Option<String>,
     pub(super) dial: String,
-    /// What is needed; empty where the list does not say.
+    /// What is needed.
     pub(super) need: String,
     pub(super) code: String,
     pub(super) since: String,
@@ -130,17 +126,47 @@ fn call(item: &mut Item, person: &Person, wall: &Wall, owed: &Owed, who: &std::c
     item.channel = owed.channel.clone().unwrap_or_else(|| "phone".into());
 }
 
-/// Of a branch: everybody whom it owes the one call back.
+/// The referrals of a branch that are under way.
+#[derive(Debug, Deserialize)]
+struct BranchReferrals {
+    referrals: Vec<BranchReferral>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BranchReferral {
+    patient: Uuid,
+    name: Option<String>,
+    phone: Option<String>,
+    referral: Uuid,
+    need: String,
+    next_step: String,
+    opened_at: DateTime<Utc>,
+}
+
+/// Of a branch: everything that is under way, the oldest first.
 pub(super) async fn of_branch(person: &Person, branch: &Branch, wall: &Wall, worklist: Worklist) -> Result<UnderWay, Failure> {
-    let _ = branch;
+    let path = format!("/v1/branches/{}/referrals", branch.branch);
+    let list: BranchReferrals = person.get(&query(&path, &[("limit", "200")])).await?;
     let who = staff(person, worklist.entries.iter().filter_map(|owed| owed.taken.as_ref()?.actor.as_deref())).await?;
-    let items = worklist.entries.iter().map(|owed| {
-        let mut item = blank(owed.patient, owed.about, owed.name.clone(), owed.phone.clone(), person);
-        item.since = wall.moment(owed.at);
-        call(&mut item, person, wall, owed, &who);
+    let items = list.referrals.into_iter().map(|one| {
+        let mut item = blank(one.patient, one.referral, one.name, one.phone, person);
+        item.need = service(person.language, &one.need);
+        item.code = one.need;
+        item.since = wall.moment(one.opened_at);
+        item.step = match one.next_step.as_str() {
+            "arrange" => Step::Book,
+            "call_back" => Step::Call,
+            _ => Step::Close,
+        };
+        // Whether the call may be made now is for the worklist to say.
+        let owed = worklist.entries.iter().find(|owed| owed.patient == one.patient && owed.about == one.referral);
+        if let Some(owed) = owed.filter(|_| item.step == Step::Call) {
+            call(&mut item, person, wall, owed, &who);
+        }
         item
     });
-    Ok(UnderWay { items: items.collect(), more: worklist.next.is_some(), ..UnderWay::default() })
+    Ok(UnderWay { items: items.collect(), more: list.next.is_some(), ..UnderWay::default() })
 }
 
 fn blank(patient: Uuid, referral: Uuid, name: Option<String>, phone: Option<String>, person: &Person) -> Item {
