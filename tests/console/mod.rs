@@ -4,9 +4,9 @@
 //! A journey asks for what a person at the desk cannot do - make a link, move the clock, take the server away - in a line of JSON each, and
 //! waits for the answer.
 
+mod apart;
 mod away;
 mod pictures;
-mod apart;
 
 use std::process::Stdio;
 
@@ -201,11 +201,11 @@ async fn every_page_is_for_its_roles_fits_a_telephone_and_can_be_heard() {
         "/desk/east",
     ];
     let rows: [(&str, Option<[&str; 1]>, [bool; 10]); 5] = [
-        ("administrator", Some(["north"]), [true, true, true, true, true, true, false, false, false, false]),
+        ("administrator", Some(["north"]), [true, true, true, true, true, true, true, false, false, false]),
         ("clinician", None, [true, true, true, true, false, false, false, false, false, true]),
         ("network_manager", None, [true, true, true, true, true, true, true, true, true, true]),
-        ("analyst", None, [false, false, false, false, true, false, true, false, false, false]),
-        ("regulator", None, [false, false, false, false, false, false, false, true, true, false]),
+        ("analyst", None, [false, false, false, false, true, true, true, false, false, false]),
+        ("regulator", None, [false, false, false, false, true, true, true, true, true, false]),
     ];
     let mut roles = serde_json::Map::new();
     let mut limited = serde_json::Map::new();

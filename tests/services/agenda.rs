@@ -27,7 +27,7 @@ async fn what_is_owed_and_what_is_possible_is_what_a_permit_would_say() {
         let callback = of(&agenda, "callback");
         assert_eq!((&callback["permitted"], &callback["channel"]), (&json!(true), &json!("phone")), "{agenda}");
         // What the policy forbids is refused with the policy's reason, and on no channel.
-        let survey = of(&agenda, "survey");
+        let survey = of(&agenda, "visit_survey");
         assert_eq!((&survey["permitted"], survey.get("channel")), (&json!(false), None));
         assert!(survey["reasons"].to_string().contains("purpose_forbidden"), "{survey}");
 
@@ -48,7 +48,7 @@ async fn what_is_owed_and_what_is_possible_is_what_a_permit_would_say() {
         let before = network.app().transactor.log().head().await.unwrap();
         network.get(&format!("{path}/agenda?branch=north")).await.ok();
         assert_eq!(network.app().transactor.log().head().await.unwrap(), before);
-        network.get(&format!("{path}/agenda?branch=nowhere")).await.refused(404, "not_found");
+        network.get(&format!("{path}/agenda?branch=nowhere")).await.refused(422, "untrue");
         network.get(&format!("{path}/agenda")).await.refused(400, "malformed");
     })
     .await;

@@ -112,7 +112,11 @@ pub(crate) async fn run(pairs: usize) -> Result<()> {
     for asset in &assets {
         bytes += asker.page(asset).await?.1;
     }
-    println!("the page {:.1} kB, with all that it loads {:.1} kB over the wire (target: under 150)", size as f64 / 1e3, bytes as f64 / 1e3);
+    println!(
+        "the page {:.1} kB, with all that it loads {:.1} kB over the wire (target: under 150)",
+        size as f64 / 1e3,
+        bytes as f64 / 1e3
+    );
     let mut ratios = Vec::new();
     let mut rows = Vec::new();
     for _ in 0..pairs {
@@ -201,7 +205,11 @@ async fn followed(asker: &Asker, people: &[String], list: &str) -> Result<()> {
         asker.send(Method::GET, list, "none", &Value::Null).await?;
     }
     took.sort();
-    println!("an event is told to an open page after {:?} in the median, {:?} at most", took[took.len() / 2], took[took.len() - 1]);
+    println!(
+        "an event is told to an open page after {:?} in the median, {:?} at most",
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
     Ok(())
 }
 

@@ -248,10 +248,8 @@ pub(crate) fn browser() -> Result<Browser> {
     let (program, libraries) = if unpacked.exists() {
         let libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
         let libraries = libraries.filter(|path| path.to_string_lossy().contains("-linux-"));
-        let listed: Vec<String> = libraries
-            .flat_map(|path| [path.clone(), path.join("pulseaudio")])
-            .map(|path| path.display().to_string())
-            .collect();
+        let listed: Vec<String> =
+            libraries.flat_map(|path| [path.clone(), path.join("pulseaudio")]).map(|path| path.display().to_string()).collect();
         (unpacked, (!listed.is_empty()).then(|| listed.join(":")))
     } else {
         // The machine has it, and apt would install the letters alone.
