@@ -34,10 +34,10 @@ pub(crate) enum Care {
 
     PersonTitle = "For whom", "Для кого";
     StrangerName = "Name", "Имя";
-    StrangerPhone = "Telephone for the one call back", "Телефон для единственного звонка";
+    StrangerPhone = "Telephone, for one call back", "Телефон, для одного звонка";
     HasCard = "They have a card: find the person", "У человека есть карта: найти";
-    Time = "Time there, if one was booked", "Время приёма там, если назначено";
-    TimeHelp = "By the clock there.", "По тамошним часам.";
+    Time = "Time there", "Время приёма там";
+    TimeHelp = "The time by the clock there; leave it empty if none was booked.", "Время по тамошним часам; если не назначено, оставьте пустым.";
     Arrange = "Arranged", "Договорились";
     OnlyNeed = "Only write down the need", "Только записать, что нужно";
     Provider = "Where to", "Куда";
@@ -47,7 +47,7 @@ pub(crate) enum Care {
     OpenNothing = "Nothing is under way.", "Ничего нет в работе.";
     OpenMore = "There are more than are shown here.", "Показано не всё.";
     AllOpen = "All that is under way", "Всё, что в работе";
-    Since = "since", "с";
+    Since = "Written down", "Записано";
     StepBook = "Next: find a place and book", "Дальше: найти место и договориться";
     StepCall = "Next: call back once, to say where to go", "Дальше: один раз перезвонить и сказать, куда идти";
     StepCalling = "Call now: the call is yours", "Звоните: звонок ваш";

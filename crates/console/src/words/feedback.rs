@@ -33,7 +33,8 @@ pub(crate) enum Voice {
     WithheldTitle = "Why something is withheld", "Почему что-то не показано";
     WithheldHow = "The same is withheld from everyone who looks, whatever their role, and no choice above brings it out. A longer time shows more.", "Скрытое скрыто от всех, кто смотрит, при любой роли, и выбором выше его не открыть. За большее время видно больше.";
     ThemesWithheld = "Other themes were named, too; they are withheld, for the same reasons.", "Названы и другие темы; они не показаны по той же причине.";
-    ThemesNone = "No theme was named that may be shown.", "Нет названных тем, которые можно показать.";
+    ThemesHidden = "Themes were named; none of them may be shown.", "Темы названы, но показать из них ничего нельзя.";
+    ThemesNone = "No theme was named.", "Темы не названы.";
     Nothing = "Nobody has said anything here yet.", "Здесь пока никто ничего не сказал.";
     TooMany = "There are more than fits on one page: choose a branch.", "Показано не всё: выберите филиал.";
     LastOnes = "Only the last 24 months are shown here; earlier ones by choosing months above.", "Здесь показаны последние 24 месяца; более ранние — при выборе месяцев выше.";

@@ -191,7 +191,7 @@ impl Page {
 pub(super) async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result<Response, Failure> {
     let language = person.language;
     let layout = Layout::of(&person, Part::Network, Net::Title.word(language)).await?;
-    let (first, last) = recent(clock::now());
+    let (first, last) = recent(now(&person, &layout).await?);
     let text = |text: &Option<String>, otherwise: String| said(text.as_deref()).map_or(otherwise, ToOwned::to_owned);
     let (from, until) = (text(&wanted.from, first), text(&wanted.until, last));
     let branch = text(&wanted.branch, String::new());
@@ -222,6 +222,18 @@ pub(super) async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result
         *response.status_mut() = status;
     }
     Ok(response)
+}
+
+/// What is now by the service's clock, for those who may ask it; the months that a page begins with depend on nothing else.
+async fn now(person: &Person, layout: &Layout) -> Result<DateTime<Utc>, Failure> {
+    #[derive(Deserialize)]
+    struct Worklist {
+        now: DateTime<Utc>,
+    }
+    match layout.branches.first().filter(|_| person.has_desk()) {
+        Some(branch) => Ok(person.get::<Worklist>(&format!("/v1/branches/{}/worklist?limit=1", branch.branch)).await?.now),
+        None => Ok(clock::now()),
+    }
 }
 
 /// The months up to a moment, by UTC.
