@@ -208,7 +208,8 @@ fn only_one_crate_knows_that_there_are_two_engines() {
 #[test]
 fn only_services_and_the_binary_know_http() {
     let graph = graph();
-    let may = |member: &str| SERVICES.contains(&member) || ["tact-console", "tact-service", "tact", "tact-tests"].contains(&member);
+    let may =
+        |member: &str| SERVICES.contains(&member) || ["tact-console", "tact-service", "tact", "tact-tests"].contains(&member);
     let found = graph.members.iter().filter(|member| !may(member) && graph.names(member, "axum")).cloned();
     none("only the services and the binary speak HTTP", &found.collect::<Vec<_>>());
 }

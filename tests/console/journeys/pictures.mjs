@@ -10,7 +10,7 @@ const shot = async (page, name) => {
 };
 const page = await signedIn({ label, roles: ['administrator', 'network_manager'] }, { language });
 const go = (path) => page.goto(new URL(path, page.url()).href);
-await go('/desk/north');
+await go(`/desk/${given.branch}`);
 await page.getByRole('listitem').first().waitFor();
 await shot(page, 'desk');
 await page.setViewportSize({ width: 390, height: 844 });
@@ -20,7 +20,7 @@ await page.setViewportSize({ width: 1280, height: 900 });
 await page.emulateMedia({ colorScheme: 'light' });
 for (const [name, path] of [
   ['patient', `/patients/${given.patient}`], ['find', `/find?q=${encodeURIComponent(given.name)}`],
-  ['elsewhere', `/elsewhere?need=${encodeURIComponent(given.need)}&branch=north`], ['feedback', '/feedback'], ['feedback-others', '/feedback/others'],
+  ['elsewhere', `/elsewhere?need=${encodeURIComponent(given.need)}`], ['feedback', '/feedback'], ['feedback-others', '/feedback/others'],
   ['network', '/network'], ['regulator', '/regulator'], ['case', `/regulator/cases/${given.case}`],
 ]) {
   await go(path);

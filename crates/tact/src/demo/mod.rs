@@ -170,13 +170,26 @@ async fn directory(client: &Client) -> Result<()> {
             .await?
             .ok()?;
     }
+    let moscow = Tz::Europe__Moscow.name();
     let providers = [
-        ("Рентген-центр на Таганке", 55.7423, 37.6533, "x_ray"),
-        ("Городская больница, кабинет МРТ", 55.8031, 37.5112, "mri"),
-        ("Уральский диагностический центр", 56.8450, 60.6320, "x_ray"),
+        ("Рентген-центр на Таганке", 55.7423, 37.6533, "x_ray", "Таганская площадь, 3", "+7 000 495-10-01", moscow),
+        ("Рентген-кабинет в Отрадном", 55.8634, 37.6046, "x_ray", "улица Декабристов, 21", "+7 000 495-10-02", moscow),
+        ("Городская больница, кабинет МРТ", 55.8031, 37.5112, "mri", "улица Алабяна, 10", "+7 000 495-10-03", moscow),
+        (
+            "Уральский диагностический центр",
+            56.8450,
+            60.6320,
+            "x_ray",
+            "улица Малышева, 90",
+            "+7 000 343-10-04",
+            Tz::Asia__Yekaterinburg.name(),
+        ),
     ];
-    for (at, (name, latitude, longitude, service)) in providers.iter().enumerate() {
-        let body = json!({"name": name, "services": [service], "place": {"latitude": latitude, "longitude": longitude}});
+    let hours: serde_json::Map<String, serde_json::Value> =
+        week.iter().map(|day| ((*day).to_owned(), json!({"from": "09:00", "until": "19:00"}))).collect();
+    for (at, (name, latitude, longitude, service, address, phone, zone)) in providers.iter().enumerate() {
+        let body = json!({"name": name, "services": [service], "place": {"latitude": latitude, "longitude": longitude},
+            "address": address, "phone": phone, "hours": hours, "time_zone": zone});
         client.post("/v1/providers", &format!("provider-{at}"), &body).await?.ok()?;
     }
     let clinician = names::clinician(0);
