@@ -200,12 +200,13 @@ async fn every_page_is_for_its_roles_fits_a_telephone_and_can_be_heard() {
         "/regulator/cases/{patient}",
         "/desk/east",
     ];
-    let rows: [(&str, Option<[&str; 1]>, [bool; 10]); 5] = [
+    type Row<'r> = (&'r str, Option<[&'r str; 1]>, [bool; 10]);
+    let rows: [Row; 5] = [
         ("administrator", Some(["north"]), [true, true, true, true, true, true, true, false, false, false]),
         ("clinician", None, [true, true, true, true, false, false, false, false, false, true]),
         ("network_manager", None, [true, true, true, true, true, true, true, true, true, true]),
         ("analyst", None, [false, false, false, false, true, true, true, false, false, false]),
-        ("regulator", None, [false, false, false, false, true, true, true, true, true, false]),
+        ("regulator", None, [false, false, true, false, true, true, true, true, true, false]),
     ];
     let mut roles = serde_json::Map::new();
     let mut limited = serde_json::Map::new();

@@ -28,6 +28,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 }
 
 /// A new key for a form.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is no id of anything that is recorded, and the pages stand apart from the services"
+)]
 pub(crate) fn key() -> String {
     Uuid::now_v7().to_string()
 }

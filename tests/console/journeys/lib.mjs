@@ -98,8 +98,10 @@ export async function accessible(page, where) {
 
 /// Whether nothing must be scrolled sideways.
 export async function fits(page, where) {
-  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-  assert.ok(content <= window, `${where}: ${content} px in a window of ${window}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth ? [] : [document.documentElement.scrollWidth, ...[...document.querySelectorAll('main *')]
+    .filter((element) => element.getBoundingClientRect().right > innerWidth && !element.parentElement.closest('.scroll, pre'))
+    .map((element) => element.outerHTML.slice(0, 120))]);
+  assert.deepEqual(wide, [], where);
 }
 
 /// Ends the journey; what went wrong on any page is told.
