@@ -28,10 +28,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 }
 
 /// A new key for a form.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it is no id of anything that is recorded, and the pages stand apart from the services"
-)]
+#[expect(clippy::disallowed_methods, reason = "the key of a form only has to be new: it decides nothing and stands in no event")]
 pub(crate) fn key() -> String {
     Uuid::now_v7().to_string()
 }

@@ -194,7 +194,7 @@ mod tests {
             assert_eq!((what.as_str(), key.as_str()), english);
         }
         let text = include_str!("../../../../policies/default.toml");
-        let policy = tact_domain::policy::parse(text, "default").expect("the policy that ships is one");
+        let policy = tact_domain::policy::text::parse(text, "default").expect("the policy that ships is one");
         for path in tact_domain::policy::diff::terms(&policy).keys() {
             let (what, key) = policy_key(Language::Russian, path);
             assert!(tact_words::is_russian(&what) && tact_words::is_russian(&key), "{path}: {what}, {key}");
