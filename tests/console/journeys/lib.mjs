@@ -27,7 +27,7 @@ export async function open({ language = 'en', width = 1280, height = 900, dark =
   const context = await browser.newContext({
     viewport: { width, height }, locale: language === 'ru' ? 'ru-RU' : 'en-GB', colorScheme: dark ? 'dark' : 'light', storageState: state, acceptDownloads: true,
   });
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(180_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => troubles.push(`${page.url()}: ${error}`));
   page.on('dialog', (dialog) => { troubles.push(`${page.url()}: a script has asked something`); dialog.dismiss(); });

@@ -1,7 +1,8 @@
 // A picture of every page, at a desk's width; the desk on a telephone and in the dark too.
 import { end, given, open, signedIn } from './lib.mjs';
+import { words } from './words.mjs';
 
-const language = given.language;
+const language = given.language, w = words[language];
 const label = language === 'ru' ? 'Анна Демидова' : 'Anna Demidova';
 const shot = async (page, name) => {
   await page.waitForLoadState();
@@ -12,6 +13,14 @@ const page = await signedIn({ label, roles: ['administrator', 'network_manager']
 const go = (path) => page.goto(new URL(path, page.url()).href);
 await go(`/desk/${given.branch}`);
 await page.getByRole('listitem').first().waitFor();
+// One entry in hand.
+const take = page.getByRole('button', { name: w.take });
+const taken = await take.count() > 0;
+if (taken) {
+  await take.first().click();
+  await page.getByRole('region', { name: w.mine }).waitFor();
+  await page.evaluate(() => { document.activeElement.blur(); scrollTo(0, 0); });
+}
 await shot(page, 'desk');
 await page.setViewportSize({ width: 390, height: 844 });
 await page.emulateMedia({ colorScheme: 'dark' });
@@ -21,10 +30,15 @@ await page.emulateMedia({ colorScheme: 'light' });
 for (const [name, path] of [
   ['patient', `/patients/${given.patient}`], ['find', `/find?q=${encodeURIComponent(given.name)}`],
   ['elsewhere', `/elsewhere?need=${encodeURIComponent(given.need)}`], ['feedback', '/feedback'], ['feedback-others', '/feedback/others'],
-  ['network', '/network'], ['regulator', '/regulator'], ['case', `/regulator/cases/${given.case}`],
+  ['network', '/network'], ['policies', '/network/policies'], ['regulator', '/regulator'], ['case', `/regulator/cases/${given.case}`],
 ]) {
   await go(path);
   await shot(page, name);
+}
+if (taken) {
+  await go(`/desk/${given.branch}`);
+  await page.getByRole('button', { name: w.giveBack }).click();
+  await page.getByRole('region', { name: w.mine }).waitFor({ state: 'detached' });
 }
 const stranger = await open({ language });
 await stranger.goto(new URL('/sign-in', page.url()).href);

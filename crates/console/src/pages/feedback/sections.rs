@@ -315,7 +315,7 @@ mod tests {
             cell("2026-01", None, &[], &[], false),
             cell("2026-02", Some(7.0), &[], &[], true),
         ];
-        let made = made("", &cells);
+        let made = made("per=month", &cells);
         assert_eq!((made.len(), made[0].title.as_str(), made[0].id.as_str()), (1, "На Чехова", "of-north"));
         let (trend, alt) = made[0].trend.as_ref().unwrap();
         assert_eq!((trend.bars.len(), trend.withheld.len(), trend.steps.len()), (2, 1, 4), "December is there, and empty");
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_theme_that_may_be_withheld_is_not_said_to_be_absent() {
         let cells = [cell("2026-01", Some(8.0), &[], &[], true), cell("2026-02", Some(8.0), &[], &[], false)];
-        let made = made("theme=price", &cells);
+        let made = made("per=month&theme=price", &cells);
         let rows = &made[0].followed.as_ref().unwrap().rows;
         assert_eq!(rows.iter().map(|row| row.1.as_str()).collect::<Vec<_>>(), ["—", "не показано"]);
     }
@@ -352,9 +352,9 @@ mod tests {
     #[test]
     fn many_months_are_cut_to_the_latest_unless_they_are_chosen() {
         let cells: Vec<Cell> = ["2020-01", "2026-02"].map(|period| cell(period, Some(8.0), &[], &[], false)).into();
-        assert_eq!(made("", &cells)[0].trend.as_ref().map(|(trend, _)| trend.bars.len()), Some(1));
-        assert!(made("", &cells)[0].recent);
-        assert_eq!(made("from=2020-01", &cells)[0].trend.as_ref().map(|(trend, _)| trend.bars.len()), Some(2));
+        assert_eq!(made("per=month", &cells)[0].trend.as_ref().map(|(trend, _)| trend.bars.len()), Some(1));
+        assert!(made("per=month", &cells)[0].recent);
+        assert_eq!(made("per=month&from=2020-01", &cells)[0].trend.as_ref().map(|(trend, _)| trend.bars.len()), Some(2));
         assert!(made("per=ever", &[cell("ever", Some(8.0), &[], &[], false)])[0].trend.is_none());
     }
 }
