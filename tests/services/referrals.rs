@@ -144,7 +144,8 @@ async fn what_is_under_way_at_a_branch_has_its_next_step_until_it_is_closed() {
 
         let base = format!("/v1/patients/{}/referrals/{}", people[0], referrals[0]);
         network.post(&format!("{base}/arrangement"), json!({"provider": hospital})).await.ok();
-        let step = |step: &'static str| move |answer: &serde_json::Value| of(answer, people[0])["next_step"] == step;
+        let first = people[0];
+        let step = |step: &'static str| move |answer: &serde_json::Value| of(answer, first)["next_step"] == step;
         let arranged = network.until_get(list, step("call_back")).await;
         assert_eq!(of(&arranged, people[0])["provider"], hospital.to_string());
         let call = json!({"direction": "outbound", "purpose": "care_referral_callback", "about": referrals[0], "channel": "phone",
