@@ -11,7 +11,7 @@ use crate::network::{Network, Reply, id};
 
 pub(crate) mod table;
 
-use table::Scope::Named;
+use table::Scope::{Named, Open, Whole};
 use table::{EVERYONE, OPEN_ROUTES};
 pub(crate) use table::{Row, SIGN_IN_ROUTES, SIGNED_ROUTES, TABLE};
 
@@ -211,7 +211,10 @@ fn check(row: &Row, caller: &Asking, reply: &Reply) -> Result<(), String> {
     match (within, refused) {
         (true, false) if reply.status != StatusCode::UNAUTHORIZED && !reply.status.is_server_error() => Ok(()),
         (true, _) => wrong("the caller may do this"),
-        (false, true) if *scope == Named && (reply.json["field"] != "branch" || !detail.contains("`north`")) => {
+        (false, true)
+            if *scope == Named
+                && (!matches!(reply.json["field"].as_str(), Some("branch" | "branches")) || !detail.contains("`north`")) =>
+        {
             wrong("the branch must be named")
         }
         (false, true) => Ok(()),

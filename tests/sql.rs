@@ -29,6 +29,7 @@ async fn every_statement_is_one_that_both_engines_take() {
             .chain(tact_personal::looks::SQL)
             .chain(tact_personal::sign_in::SQL)
             .map(|sql| (*sql).to_owned())
+            .chain(bulk::statements::<tact_personal::sign_in::Named>(personal.db(), "actor"))
             .collect();
         assert!(of_read.len() > 80 && of_personal.len() > 20, "{} and {}", of_read.len(), of_personal.len());
         let ledger = Ledger::open(&engine.target, "net", WAIT).await.unwrap();

@@ -125,7 +125,7 @@ pub(crate) const TABLE: &[Row] = &[
     ("DELETE", "/v1/sessions/current", EVERYONE, Open),
     ("GET",   "/v1/me", EVERYONE, Open),
     ("POST",  "/v1/sign-in-links", MANAGER, Named),
-    ("GET",   "/v1/patients/{patient}/looks", AUDITORS, Open),
+    ("GET",   "/v1/patients/{patient}/looks", AUDITORS, Whole),
     ("GET",   "/v1/staff", WITNESSES, Open),
     // referral
     ("POST",  "/v1/patients/{patient}/referrals", DESK, Open),

@@ -76,14 +76,12 @@ async fn a_link_ends_by_itself_and_is_made_once_for_one_key() {
     for network in Network::both_with(settings()).await {
         let short = link(&network, json!({"valid_hours": 1})).await;
         let body = json!({"roles": ["regulator"], "label": "Inspector"});
-        let ask = |body: &Value| {
-            let mut request = network.request(&Method::POST, "/v1/sign-in-links", &network.manager, Some(body));
-            request.headers_mut().insert("idempotency-key", "the-same".parse().unwrap());
-            network.send(request)
-        };
-        let (one, again) = (ask(&body).await, ask(&body).await);
-        assert_eq!((one.status.as_u16(), again.status.as_u16()), (201, 200));
-        assert_eq!((&one.json["url"], &again.json["repeated"]), (&again.json["url"], &json!(true)));
+        let ask = async |body: &Value| ask_at(&network, body).await;
+        let one = ask(&body).await;
+        assert_eq!((one.status.as_u16(), &one.headers["cache-control"]), (201, &"no-store".parse().unwrap()));
+        // It is shown once: what was lost on its way is made anew, under another key.
+        let again = ask(&body).await.refused(409, "conflict");
+        assert!(again["detail"].as_str().unwrap().contains("with a new key"), "{again}");
         ask(&json!({"roles": ["analyst"], "label": "Inspector"})).await.refused(422, "key_reused");
         let unfit = [
             ("roles", json!({"roles": []})),
@@ -103,6 +101,55 @@ async fn a_link_ends_by_itself_and_is_made_once_for_one_key() {
         by_link(&network, text(&short["url"])).await.refused(401, "unauthenticated");
         // The other one is for a day, and lets in for the whole network.
         assert_eq!(by_link(&network, text(&one.json["url"])).await.ok()["branches"], Value::Null);
+        // Used and over, it does not come alive again, neither while its command is remembered nor when it is not.
+        for (at, status) in [("2026-03-03T10:00:00Z", 409), ("2026-04-02T09:00:00Z", 201)] {
+            network.set_clock(at);
+            forgetting().forget(network.app()).await.unwrap();
+            let asked = ask_at(&network, &body).await;
+            assert_eq!(asked.status, status, "{at}: {}", asked.json);
+            by_link(&network, text(&one.json["url"])).await.refused(401, "unauthenticated");
+        }
+        network.stop().await;
+    }
+}
+
+/// What a process does every hour.
+fn forgetting() -> tact_sign_in::SignIn {
+    tact_sign_in::SignIn::new(String::new(), 12, 60, 30, None)
+}
+
+/// Asks for a link under the key `the-same`, as the network's manager.
+async fn ask_at(network: &Network, body: &Value) -> Reply {
+    let mut request = network.request(&Method::POST, "/v1/sign-in-links", &network.manager, Some(body));
+    request.headers_mut().insert("idempotency-key", "the-same".parse().unwrap());
+    network.send(request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_makes_a_link_gives_nothing_that_they_do_not_have() {
+    for network in Network::both_with(settings()).await {
+        let manager = network.token(&["network_manager"], Some(&["north"])).await;
+        let somebody = link(&network, json!({})).await["actor"].clone();
+        let ask = async |more: Value| {
+            let mut body = json!({"roles": ["administrator"], "branches": ["north"], "label": "Анна"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            network.post_as(&manager, "/v1/sign-in-links", body).await
+        };
+        let refused = [
+            ("actor", json!({"actor": somebody})),
+            ("actor", json!({"actor": "00000000-0000-4000-8000-000000000001"})),
+            ("branches", json!({"branches": ["east"]})),
+            ("branches", json!({"branches": ["north", "east"]})),
+            ("branches", json!({"branches": null})),
+        ];
+        for (field, more) in refused {
+            let problem = ask(more.clone()).await.refused(403, "forbidden");
+            assert_eq!(problem["field"], field, "{more}: {problem}");
+        }
+        let made = ask(json!({})).await.ok();
+        assert_ne!(made["actor"], somebody);
+        // Whoever acts for all may name anybody.
+        assert_eq!(link(&network, json!({"actor": somebody})).await["actor"], somebody);
         network.stop().await;
     }
 }
@@ -160,16 +207,24 @@ async fn a_session_that_was_taken_back_is_not_kept_alive_by_its_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_persons_sessions_that_are_over_none_stays_behind_and_the_label_does() {
+async fn of_sessions_that_are_over_none_stays_behind_and_what_people_are_called_does() {
     for network in Network::both_with(settings()).await {
         let made = link(&network, json!({})).await;
         let again = link(&network, json!({"actor": made["actor"], "label": "Анна Б.", "valid_hours": 100})).await;
         by_link(&network, text(&made["url"])).await.ok();
+        let left = by_link(&network, text(&link(&network, json!({"label": "Борис"})).await["url"])).await.ok();
+        end(&network, text(&left["token"])).await.ok();
         network.set_clock("2026-03-03T10:00:00Z");
         by_link(&network, text(&again["url"])).await.ok();
+        forgetting().forget(network.app()).await.unwrap();
         let tokens = network.app().personal.tokens().await.unwrap();
-        let theirs: Vec<_> = tokens.iter().filter(|token| json!(token.actor) == made["actor"]).collect();
-        assert_eq!(theirs.iter().map(|token| token.label.as_str()).collect::<Vec<_>>(), ["Анна Б."]);
+        let of = |actor: &Value| -> Vec<&str> {
+            tokens.iter().filter(|token| json!(token.actor) == *actor).map(|token| token.label.as_str()).collect()
+        };
+        assert_eq!((of(&made["actor"]), of(&left["actor"])), (vec!["Анна Б."], vec![]), "also of one who never came back");
+        assert!(tokens.len() > 1, "the manager's token is no session");
+        let left = json!({"actor": left["actor"], "label": "Борис"});
+        assert_eq!(network.get(&format!("/v1/staff?ids={}", text(&left["actor"]))).await.ok(), json!({"staff": [left]}));
         let nobody = "00000000-0000-4000-8000-000000000001";
         let staff = network.get(&format!("/v1/staff?ids={},{nobody},{}", text(&made["actor"]), text(&made["actor"]))).await.ok();
         assert_eq!(staff, json!({"staff": [{"actor": made["actor"], "label": "Анна Б."}]}));
@@ -191,7 +246,14 @@ async fn an_address_that_fails_too_often_has_to_wait() {
     assert_eq!(refused.headers["retry-after"], "60");
     refused.refused(429, "too_many");
     network.set_clock("2026-03-02T09:01:00Z");
-    by_link(&network, text(&made["url"])).await.ok();
+    // However many come at once; and who has a link that works uses nothing up.
+    let opened = by_link(&network, text(&made["url"])).await;
+    assert_eq!(opened.headers["cache-control"], "no-store");
+    opened.ok();
+    let guessing = (0..60).map(|_| open(&network, "/v1/sessions", json!({"link": "tact_link_guess"})));
+    let replies = futures::future::join_all(guessing).await;
+    let tried = replies.iter().filter(|reply| reply.status == 401).count();
+    assert!(tried == 20 && replies.iter().filter(|reply| reply.status == 429).count() == 40, "{tried} of 60 were tried");
     network.stop().await;
 }
 

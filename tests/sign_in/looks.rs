@@ -65,6 +65,46 @@ async fn whoever_looks_is_noted_once_a_minute_and_programs_are_not() {
         assert_eq!(json!(paged), seen["looks"]);
         network.get(&format!("{looks}?after=x")).await.refused(422, "untrue");
         network.get_as(&clinician, &looks).await.refused(403, "forbidden");
+        // People of any branch may have looked.
+        let north = network.token(&["network_manager"], Some(&["north"])).await;
+        network.get_as(&north, &looks).await.refused(403, "forbidden");
+        network.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sees_somebody_who_was_merged_is_noted_for_both_and_told_once() {
+    for network in Network::both_with(SignIn::default()).await {
+        let one = network.patient("north", json!({"person": {"name": "Zoe Lookedat"}})).await;
+        let other = network.patient("east", json!({"person": {"name": "Zoya Lookedat"}})).await;
+        let clinician = network.token(&["clinician"], None).await;
+        let before = network.token(&["administrator"], None).await;
+        network.get_as(&before, &format!("/v1/patients/{other}")).await.ok();
+        network.post(&format!("/v1/patients/{one}/merge"), json!({"from": other})).await.ok();
+        network.until(one, "patient.absorbed").await;
+        network.set_clock("2026-03-02T09:01:00Z");
+        let shown = network.get_as(&clinician, &format!("/v1/patients/{one}")).await.ok();
+        assert!(shown.to_string().contains("Zoya"), "{shown}");
+        for path in
+            [format!("/v1/patients/{one}/history"), format!("/fhir/R4/Patient/{one}"), "/v1/patients?text=Zoya".to_owned()]
+        {
+            network.get_as(&clinician, &path).await.ok();
+        }
+        // Told of both together, each once; and of the other alone, whose details they were.
+        let pages = ["fhir", "history", "person", "search"].map(|what| ("clinician".to_owned(), what.to_owned()));
+        for patient in [one, other] {
+            let mut seen = told(&network.get(&format!("/v1/patients/{patient}/looks")).await.ok());
+            seen.sort();
+            let mut expected = pages.to_vec();
+            expected.insert(0, ("administrator".to_owned(), "person".to_owned()));
+            assert_eq!(seen, expected, "{patient}");
+        }
+        // Page by page it is the same.
+        let page = async |after: &str| network.get(&format!("/v1/patients/{one}/looks?limit=3{after}")).await.ok();
+        let first = page("").await;
+        let rest = page(&format!("&after={}", first["next"].as_str().unwrap())).await;
+        let all = network.get(&format!("/v1/patients/{one}/looks")).await.ok();
+        assert_eq!([told(&first), told(&rest)].concat(), told(&all));
         network.stop().await;
     }
 }

@@ -155,6 +155,29 @@ async fn new_keys_are_fetched_whatever_they_sign_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_moves_is_found_within_the_hour_and_at_once_if_its_keys_are_new() {
+    let provider = IdentityProvider::start().await;
+    provider.tell(people()).await;
+    let network = Network::start_to_sign_in(provider.settings()).await;
+    let sent_to = async || {
+        let begun = open(&network, "/v1/sign-ins", json!({})).await;
+        assert_eq!(begun.headers["cache-control"], "no-store");
+        begun.ok()["url"].as_str().unwrap().split('?').next().unwrap().to_owned()
+    };
+    assert_eq!(sent_to().await, format!("{}/auth", provider.issuer));
+    provider.tell(json!({"routes": {"authorization": "/come-in"}})).await;
+    network.set_clock("2026-03-02T09:59:59Z");
+    assert_eq!(sent_to().await, format!("{}/auth", provider.issuer));
+    network.set_clock("2026-03-02T10:00:00Z");
+    assert_eq!(sent_to().await, format!("{}/come-in", provider.issuer));
+    // New keys, and at another address.
+    sign_in(&network, &provider, "anna").await.ok();
+    provider.tell(json!({"routes": {"authorization": "/come-in", "jwks": "/other-keys"}, "rotate": "RS256"})).await;
+    sign_in(&network, &provider, "anna").await.ok();
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_a_secret_needs_none() {
     let provider = IdentityProvider::start().await;
     provider.tell(people()).await;

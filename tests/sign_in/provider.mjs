@@ -12,6 +12,7 @@ const jose = await load('jose/dist/webapi/index.js');
 let people = {};
 let mode = '';
 let rotations = 0;
+let routes = {};
 let keys;
 let serve;
 
@@ -20,8 +21,8 @@ async function keyPair(algorithm) {
   return { ...await jose.exportJWK(privateKey), use: 'sig', alg: algorithm, kid: `key-${rotations += 1}` };
 }
 
-async function start(issuer, algorithm) {
-  keys = [await keyPair(algorithm), await keyPair('RS256')];
+async function start(issuer, algorithm, newKeys = true) {
+  if (newKeys) keys = [await keyPair(algorithm), await keyPair('RS256')];
   const client = (more) => ({
     redirect_uris: [redirect], grant_types: ['authorization_code'], response_types: ['code'], id_token_signed_response_alg: algorithm, ...more,
   });
@@ -31,6 +32,7 @@ async function start(issuer, algorithm) {
       client({ client_id: 'tact-public', token_endpoint_auth_method: 'none' }),
     ],
     jwks: { keys },
+    routes,
     cookies: { keys: ['a key of the test'] },
     conformIdTokenClaims: false,
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'] },
@@ -72,7 +74,9 @@ const server = http.createServer(async (request, response) => {
   const told = JSON.parse(Buffer.concat(chunks));
   if (told.people) people = told.people;
   if (told.mode !== undefined) mode = told.mode;
+  if (told.routes) routes = told.routes;
   if (told.rotate) await start(issuer, told.rotate);
+  else if (told.routes) await start(issuer, keys[0].alg, false);
   return response.end('done');
 });
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });

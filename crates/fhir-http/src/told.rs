@@ -74,7 +74,7 @@ pub(crate) async fn told(app: &App, caller: &Caller, patient: Uuid) -> Result<Ve
         }
     }
     // Of other branches' dealings with a patient no more is shown than elsewhere: nothing of who, how and with what outcome.
-    app.looked(caller, &[survivor], Page::Fhir).await?;
+    app.looked(caller, &selves, Page::Fhir).await?;
     all.retain(|one| one.kind == "Patient" || one.branch.as_ref().is_none_or(|branch| caller.covers(branch)));
     Ok(all)
 }

@@ -186,7 +186,8 @@ async fn name(app: &App, caller: &Caller, pairs: &mut [DuplicatePair]) -> Result
     }
     let ids: Vec<Uuid> = pairs.iter().flat_map(|pair| &pair.patients).map(|one| one.record.unwrap_or(one.patient)).collect();
     let people = app.personal.people(&ids).await.map_err(database)?;
-    let mut shown: Vec<Uuid> = pairs.iter().flat_map(|pair| &pair.patients).map(|one| one.patient).collect();
+    let mut shown: Vec<Uuid> =
+        pairs.iter().flat_map(|pair| &pair.patients).map(|one| one.patient).chain(ids.iter().copied()).collect();
     shown.sort_unstable();
     shown.dedup();
     app.looked(caller, &shown, Page::Duplicates).await?;

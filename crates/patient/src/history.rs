@@ -106,7 +106,8 @@ pub(crate) async fn history(
     if stored.is_empty() {
         return Err(Untrue::UnknownPatient.into());
     }
-    let mut words = words(&app, &caller, id).await?;
+    let selves = app.selves(id).await?;
+    let mut words = words(&app, &caller, &selves).await?;
     let policies = app.control.policies();
     let first_policy = policies.first_effect();
     let mut state = patient::State::default();
@@ -163,16 +164,16 @@ pub(crate) async fn history(
             breach,
         });
     }
-    app.looked(&caller, &[id], Page::History).await?;
+    app.looked(&caller, &selves, Page::History).await?;
     Ok(Json(History { patient: id, events, next, unreadable }))
 }
 
-/// Every text about a patient by its id, and about those who were merged into them; none for callers who may not see who anybody is.
-async fn words(app: &App, caller: &Caller, patient: Uuid) -> Result<HashMap<Uuid, String>, Problem> {
+/// Every text by its id about a patient, and about those who were merged into them; none for callers who may not see who anybody is.
+async fn words(app: &App, caller: &Caller, selves: &[Uuid]) -> Result<HashMap<Uuid, String>, Problem> {
     let mut words = HashMap::new();
     if caller.has(Permission::SeePerson) {
-        for id in app.selves(patient).await? {
-            words.extend(app.personal.notes(id).await.map_err(database)?);
+        for id in selves {
+            words.extend(app.personal.notes(*id).await.map_err(database)?);
         }
     }
     Ok(words)

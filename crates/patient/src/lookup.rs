@@ -96,8 +96,10 @@ pub(crate) async fn lookup(
     };
     let next = if whole { None } else { patients.last().map(|p: &Person| p.patient) };
     let known = Known::read(&app, patients.iter().map(|person| person.patient)).await?;
+    // Also the records of those who go by another id now: what is shown may be theirs.
+    let mut shown: Vec<Uuid> = patients.iter().map(|person| person.patient).collect();
     let patients = survivors(patients, &known);
-    let shown: Vec<Uuid> = patients.iter().map(|person| person.patient).collect();
+    shown.extend(patients.iter().map(|person| person.patient));
     app.looked(&caller, &shown, Page::Search).await?;
     Ok(Json(Found { patients, next }))
 }

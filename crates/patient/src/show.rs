@@ -68,11 +68,11 @@ pub(crate) async fn show(State(app): State<Arc<App>>, caller: Caller, Path(patie
         return Err(Untrue::UnknownPatient.into());
     }
     let person = app.personal.person(patient).await.map_err(database)?;
-    let selves = if state.absorbed.is_empty() { Vec::new() } else { app.selves(patient).await.map_err(Failure::from)? };
+    let selves = if state.absorbed.is_empty() { vec![patient] } else { app.selves(patient).await.map_err(Failure::from)? };
     let merged = app.personal.people(&selves).await.map_err(database)?.into_iter().filter(|one| one.patient != patient);
     let merged = merged.map(|one| MergedRecord { patient: one.patient, person: one.details }).collect();
     let external_ids = app.personal.external_ids(patient).await.map_err(database)?;
-    app.looked(&caller, &[patient], Page::Person).await?;
+    app.looked(&caller, &selves, Page::Person).await?;
     Ok(Json(Shown {
         patient,
         standing: state.standing,

@@ -2,11 +2,11 @@
 //! whoever made it, and can never be read back.
 
 use serde::Serialize;
-use tact_database::{DbError, Time, Tx, all, one, one_in, run, run_in, to_millis};
+use tact_database::{DbError, Time, Tx, all, one, one_in, run_in, to_millis};
 use uuid::Uuid;
 
 use crate::Personal;
-use crate::sign_in::Session;
+use crate::sign_in::{NAME, Session};
 
 /// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,7 +89,10 @@ impl Personal {
     /// # Errors
     /// Whatever keeps the database from it.
     pub async fn add_token(&self, token: &Token, sha256: &[u8; 32]) -> Result<bool, DbError> {
-        Ok(self.insert_token(INSERT, token, sha256).await? == 1)
+        let mut tx = self.db.begin().await?;
+        let added = insert_in(&mut tx, token, sha256).await?;
+        tx.commit().await?;
+        Ok(added)
     }
 
     /// Keeps a token if there is none at all yet: how a new deployment gets its first administrator. `false` if there was one, also when
@@ -103,13 +106,11 @@ impl Personal {
         tx.alone("tokens").await?;
         let added =
             run_in!(&mut tx, INSERT_FIRST, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires)?;
+        if added == 1 {
+            run_in!(&mut tx, NAME, token.actor, &token.label)?;
+        }
         tx.commit().await?;
         Ok(added == 1)
-    }
-
-    async fn insert_token(&self, sql: &'static str, token: &Token, sha256: &[u8; 32]) -> Result<u64, DbError> {
-        let (hash, roles, branches, created, expires) = parts(token, sha256);
-        run!(&self.db, sql, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires)
     }
 
     /// What the token with this SHA-256 allows, if there is one. Whether it still holds is for [`Token::holds`] to say.
@@ -157,10 +158,14 @@ impl Personal {
     }
 }
 
-/// Keeps a new token in a transaction of somebody else.
-pub(crate) async fn insert_in(tx: &mut Tx, token: &Token, sha256: &[u8; 32]) -> Result<(), DbError> {
+/// Keeps a new token, and what people call whom it stands for, in a transaction of somebody else. `false` if there is one by this id already.
+pub(crate) async fn insert_in(tx: &mut Tx, token: &Token, sha256: &[u8; 32]) -> Result<bool, DbError> {
     let (hash, roles, branches, created, expires) = parts(token, sha256);
-    run_in!(tx, INSERT, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires).map(drop)
+    let added = run_in!(tx, INSERT, token.id, &hash, token.actor, &token.label, &roles, &branches, created, expires)?;
+    if added == 1 {
+        run_in!(tx, NAME, token.actor, &token.label)?;
+    }
+    Ok(added == 1)
 }
 
 fn parts(token: &Token, sha256: &[u8; 32]) -> (Vec<u8>, String, Option<String>, Time, Option<Time>) {

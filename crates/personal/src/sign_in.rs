@@ -2,7 +2,7 @@
 //!
 //! Of a secret only the SHA-256 is here. What works once is taken by one statement, so that of two who try at once one wins.
 
-use tact_database::{DbError, Time, Tx, one, one_in, run, run_in, to_millis};
+use tact_database::{DbError, Time, Tx, bulk, one_in, run, run_in, table, to_millis};
 use uuid::Uuid;
 
 use crate::Personal;
@@ -29,6 +29,8 @@ impl Session {
 /// A link by which somebody signs in once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInLink {
+    /// Its id: the same command, asked again, gives the same.
+    pub id: Uuid,
     /// A fingerprint of the command that made it; 0 if no command did.
     pub command: u64,
     /// The person whom it lets in.
@@ -45,8 +47,34 @@ pub struct SignInLink {
     pub used_at: Option<Time>,
 }
 
+table! {
+    /// What people call somebody who does something.
+    pub struct Named = "staff" key(actor) {
+        /// Who.
+        actor: Uuid,
+        /// What people call them.
+        label: String,
+    }
+}
+
+/// What became of making a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum LinkPut {
+    /// It is there from now on.
+    Made,
+    /// This very command has made a link before; its secret was shown then, and is known to nobody here.
+    Before,
+    /// Another command has made a link by this id.
+    Other,
+}
+
+/// For how long it is known of a link which command made it, after its time is over.
+const LINKS_KNOWN: chrono::Duration = chrono::Duration::days(30);
+
 #[derive(sqlx::FromRow)]
 struct LinkRow {
+    id: Uuid,
     command: i64,
     actor: Uuid,
     label: String,
@@ -58,34 +86,38 @@ struct LinkRow {
 
 impl From<LinkRow> for SignInLink {
     fn from(row: LinkRow) -> Self {
-        let LinkRow { command, actor, label, roles, branches, ends_at, used_at } = row;
+        let LinkRow { id, command, actor, label, roles, branches, ends_at, used_at } = row;
         // What cannot be read allows nothing.
         let roles = serde_json::from_str(&roles).unwrap_or_default();
         let branches = branches.map(|text| serde_json::from_str(&text).unwrap_or_default());
-        Self { command: command.cast_unsigned(), actor, label, roles, branches, ends_at, used_at }
+        Self { id, command: command.cast_unsigned(), actor, label, roles, branches, ends_at, used_at }
     }
 }
 
-const ADD_LINK: &str = "INSERT INTO sign_in_links (hash, command, actor, label, roles, branches, ends_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (hash) DO NOTHING";
-const LINK: &str = "SELECT command, actor, label, roles, branches, ends_at, used_at FROM sign_in_links WHERE hash = $1";
+const ADD_LINK: &str = "INSERT INTO sign_in_links (id, hash, command, actor, label, roles, branches, ends_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+const LINK_COMMAND: &str = "SELECT command FROM sign_in_links WHERE id = $1";
+const LINK: &str = "SELECT id, command, actor, label, roles, branches, ends_at, used_at FROM sign_in_links WHERE hash = $1";
 const USE_LINK: &str = "UPDATE sign_in_links SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND ends_at > $2";
 const FORGET_LINKS: &str = "DELETE FROM sign_in_links WHERE ends_at <= $1";
 const BEGIN: &str = "INSERT INTO sign_ins (hash, ends_at) VALUES ($1, $2)";
 const TAKE: &str = "DELETE FROM sign_ins WHERE hash = $1 AND ends_at > $2";
 const FORGET_SIGN_INS: &str = "DELETE FROM sign_ins WHERE ends_at <= $1";
 const ADD_SESSION: &str = "INSERT INTO sessions (token, ends_at, idle_minutes, language) VALUES ($1, $2, $3, $4)";
-/// The sessions of an actor that are over. Their labels go with them, since the session that is made now has the label.
-const FORGET_SESSIONS: &str = "DELETE FROM tokens WHERE actor = $1 AND id IN (SELECT token FROM sessions)
-    AND (expires_at <= $2 OR revoked_at IS NOT NULL)";
+/// The sessions that are over. What people call those who had them stays.
+const FORGET_SESSIONS: &str =
+    "DELETE FROM tokens WHERE id IN (SELECT token FROM sessions) AND (expires_at <= $1 OR revoked_at IS NOT NULL)";
 const FORGET_PLAIN: &str = "DELETE FROM sessions WHERE token NOT IN (SELECT id FROM tokens)";
 /// Only ever later: another process may have seen a later use.
 const KEEP_ALIVE: &str = "UPDATE tokens SET expires_at = $2 WHERE id = $1 AND revoked_at IS NULL AND expires_at < $2";
-const LABEL: &str = "SELECT label FROM tokens WHERE actor = $1 ORDER BY created_at DESC, id DESC LIMIT 1";
+/// The latest label counts.
+pub(crate) const NAME: &str =
+    "INSERT INTO staff (actor, label) VALUES ($1, $2) ON CONFLICT (actor) DO UPDATE SET label = excluded.label";
 
 /// Every SQL text of this file, for the test that prepares them on both engines.
 pub const SQL: &[&str] = &[
     ADD_LINK,
+    LINK_COMMAND,
     LINK,
     USE_LINK,
     FORGET_LINKS,
@@ -96,25 +128,29 @@ pub const SQL: &[&str] = &[
     FORGET_SESSIONS,
     FORGET_PLAIN,
     KEEP_ALIVE,
-    LABEL,
+    NAME,
 ];
 
 impl Personal {
-    /// Keeps a link by the SHA-256 of its secret. The link that is there from now on: another one, if there was one by this secret.
+    /// Keeps a link by the SHA-256 of its secret, if there is none by its id yet: neither one that works nor one that was used or is over.
     ///
     /// # Errors
     /// Whatever keeps the database from it.
-    pub async fn add_link(&self, link: &SignInLink, sha256: &[u8; 32]) -> Result<(SignInLink, bool), DbError> {
+    pub async fn add_link(&self, link: &SignInLink, sha256: &[u8; 32]) -> Result<LinkPut, DbError> {
         let list = |words: &[String]| serde_json::Value::from(words).to_string();
         let (roles, branches) = (list(&link.roles), link.branches.as_deref().map(list));
         let hash = sha256.as_slice();
         let command = link.command.cast_signed();
         let mut tx = self.db.begin().await?;
-        let added =
-            run_in!(&mut tx, ADD_LINK, hash, command, link.actor, &link.label, &roles, &branches, to_millis(link.ends_at))?;
-        let row: Option<LinkRow> = one_in!(&mut tx, LINK, hash)?;
+        let ends_at = to_millis(link.ends_at);
+        let added = run_in!(&mut tx, ADD_LINK, link.id, hash, command, link.actor, &link.label, &roles, &branches, ends_at)?;
+        let known: Option<(i64,)> = one_in!(&mut tx, LINK_COMMAND, link.id)?;
         tx.commit().await?;
-        Ok((row.map_or_else(|| link.clone(), SignInLink::from), added == 1))
+        Ok(match known {
+            _ if added == 1 => LinkPut::Made,
+            Some((known,)) if known == command => LinkPut::Before,
+            _ => LinkPut::Other,
+        })
     }
 
     /// Uses a link up, and makes the session that `session` says of it. `None` if nobody knows it, it was used, or its time is over; then nothing
@@ -136,7 +172,7 @@ impl Personal {
         let row: Option<LinkRow> = one_in!(&mut tx, LINK, sha256.as_slice())?;
         let Some(link) = row.map(SignInLink::from) else { return Ok(None) };
         let (token, session) = session(link);
-        add_session(&mut tx, &token, &session, token_sha256, now).await?;
+        add_session(&mut tx, &token, &session, token_sha256).await?;
         tx.commit().await?;
         Ok(Some((token, session)))
     }
@@ -145,9 +181,9 @@ impl Personal {
     ///
     /// # Errors
     /// Whatever keeps the database from it; nothing is changed then.
-    pub async fn add_session(&self, token: &Token, session: &Session, sha256: &[u8; 32], now: Time) -> Result<(), DbError> {
+    pub async fn add_session(&self, token: &Token, session: &Session, sha256: &[u8; 32]) -> Result<(), DbError> {
         let mut tx = self.db.begin().await?;
-        add_session(&mut tx, token, session, sha256, now).await?;
+        add_session(&mut tx, token, session, sha256).await?;
         tx.commit().await
     }
 
@@ -167,13 +203,17 @@ impl Personal {
         Ok(run!(&self.db, TAKE, sha256.as_slice(), to_millis(now))? == 1)
     }
 
-    /// Deletes links and begun sign-ins whose time is over.
+    /// Deletes begun sign-ins whose time is over, sessions that have ended, and links 30 days after their time.
     ///
     /// # Errors
     /// Whatever keeps the database from it.
     pub async fn forget_sign_ins(&self, now: Time) -> Result<(), DbError> {
-        run!(&self.db, FORGET_LINKS, to_millis(now))?;
-        run!(&self.db, FORGET_SIGN_INS, to_millis(now)).map(drop)
+        run!(&self.db, FORGET_LINKS, to_millis(now - LINKS_KNOWN))?;
+        run!(&self.db, FORGET_SIGN_INS, to_millis(now))?;
+        let mut tx = self.db.begin().await?;
+        run_in!(&mut tx, FORGET_SESSIONS, to_millis(now))?;
+        run_in!(&mut tx, FORGET_PLAIN)?;
+        tx.commit().await
     }
 
     /// Moves the end of a session that is in use; never back, and never that of one that was ended.
@@ -184,19 +224,16 @@ impl Personal {
         run!(&self.db, KEEP_ALIVE, token, to_millis(expires_at)).map(drop)
     }
 
-    /// What people call an actor: the label of the token that was made last for them.
+    /// What people call those of the actors who are known, in no particular order: the label of the token that was made last for each.
     ///
     /// # Errors
     /// Whatever keeps the database from it.
-    pub async fn label(&self, actor: Uuid) -> Result<Option<String>, DbError> {
-        let found: Option<(String,)> = one!(&self.db, LABEL, actor)?;
-        Ok(found.map(|(label,)| label))
+    pub async fn labels(&self, actors: &[Uuid]) -> Result<Vec<Named>, DbError> {
+        bulk::read(&self.db, "actor", actors).await
     }
 }
 
-async fn add_session(tx: &mut Tx, token: &Token, session: &Session, sha256: &[u8; 32], now: Time) -> Result<(), DbError> {
-    run_in!(tx, FORGET_SESSIONS, token.actor, to_millis(now))?;
-    run_in!(tx, FORGET_PLAIN)?;
+async fn add_session(tx: &mut Tx, token: &Token, session: &Session, sha256: &[u8; 32]) -> Result<(), DbError> {
     crate::access::insert_in(tx, token, sha256).await?;
     let idle = i64::from(session.idle_minutes);
     run_in!(tx, ADD_SESSION, token.id, to_millis(session.ends_at), idle, &session.language).map(drop)

@@ -3,7 +3,7 @@
 //! Every route asks for one [`Permission`]; a test walks all routes with every role. There is no default secret.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
@@ -268,23 +268,69 @@ const NOTED: Duration = Duration::minutes(1);
 #[derive(Debug)]
 pub struct Access {
     store: Personal,
-    known: Mutex<HashMap<[u8; 32], (Caller, Time)>>,
+    cache: Cache,
+}
+
+/// What has been looked up, each with the moment at which it was.
+///
+/// It must never keep an answer that was read before it was last told to forget: a token taken back meanwhile would be believed again.
+#[derive(Debug, Default)]
+struct Cache(Mutex<Cached>);
+
+#[derive(Debug, Default)]
+struct Cached {
+    /// How often everything was forgotten.
+    generation: u64,
+    tokens: HashMap<[u8; 32], (Caller, Time)>,
+}
+
+impl Cache {
+    fn cached(&self) -> MutexGuard<'_, Cached> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a token, and the generation in which that was read; to keep something else of it, name that generation.
+    fn read(&self, hash: &[u8; 32]) -> (u64, Option<(Caller, Time)>) {
+        let cached = self.cached();
+        (cached.generation, cached.tokens.get(hash).cloned())
+    }
+
+    fn keep(&self, generation: u64, hash: [u8; 32], caller: Caller, looked_up: Time) {
+        let mut cached = self.cached();
+        if cached.generation != generation {
+            return;
+        }
+        if cached.tokens.len() >= 10_000 {
+            cached.tokens.clear();
+        }
+        cached.tokens.insert(hash, (caller, looked_up));
+    }
+
+    fn remove(&self, hash: &[u8; 32]) {
+        self.cached().tokens.remove(hash);
+    }
+
+    fn forget(&self) {
+        let mut cached = self.cached();
+        cached.generation += 1;
+        cached.tokens.clear();
+    }
 }
 
 impl Access {
     /// Looks tokens up in this store.
     pub fn new(store: Personal) -> Self {
-        Self { store, known: Mutex::default() }
+        Self { store, cache: Cache::default() }
     }
 
     async fn caller(&self, token: &str, now: Time) -> Result<Caller, Problem> {
         let hash = token_hash(token);
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        let (generation, known) = self.cache.read(&hash);
         if let Some((caller, looked_up)) = known
             && (looked_up..looked_up + BELIEVED).contains(&now)
             && caller.0.token.holds(now)
         {
-            return Ok(self.in_use(hash, caller, looked_up, now).await);
+            return Ok(self.in_use(generation, hash, caller, looked_up, now).await);
         }
         let found = self.store.token_in_use(&hash).await.map_err(|error| {
             tracing::warn!(%error, "access tokens cannot be looked up");
@@ -292,7 +338,7 @@ impl Access {
         })?;
         let valid = found.filter(|(token, _)| token.holds(now));
         let Some((token, session)) = valid else {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+            self.cache.remove(&hash);
             return Err(Problem::unauthenticated("the token is not known, has expired or was revoked"));
         };
         let roles = token.roles.iter().map(|word| word.parse()).collect::<Result<Vec<Role>, _>>().map_err(Problem::hidden)?;
@@ -301,21 +347,13 @@ impl Access {
             Some(codes) => Some(codes.iter().map(|code| code.parse()).collect::<Result<_, _>>().map_err(Problem::hidden)?),
         };
         let caller = Caller(Arc::new(Known { token, session, roles, branches }));
-        self.keep(hash, caller.clone(), now);
-        Ok(self.in_use(hash, caller, now, now).await)
-    }
-
-    fn keep(&self, hash: [u8; 32], caller: Caller, looked_up: Time) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= 10_000 {
-            known.clear();
-        }
-        known.insert(hash, (caller, looked_up));
+        self.cache.keep(generation, hash, caller.clone(), now);
+        Ok(self.in_use(generation, hash, caller, now, now).await)
     }
 
     /// Writes down that a session is in use, if that was not done within the last minute. Whoever asks is answered even if it cannot be: the
     /// session then ends earlier.
-    async fn in_use(&self, hash: [u8; 32], caller: Caller, looked_up: Time, now: Time) -> Caller {
+    async fn in_use(&self, generation: u64, hash: [u8; 32], caller: Caller, looked_up: Time, now: Time) -> Caller {
         let (token, Some(session)) = (&caller.0.token, &caller.0.session) else { return caller };
         let until = session.unused_from(now);
         if token.expires_at.is_none_or(|ends| until < ends + NOTED) {
@@ -330,12 +368,38 @@ impl Access {
         let known = Known { token, session: session.clone(), roles: roles.clone(), branches: branches.clone() };
         let caller = Caller(Arc::new(known));
         // As it was looked up: a revocation since then is seen as early as without this.
-        self.keep(hash, caller.clone(), looked_up);
+        self.cache.keep(generation, hash, caller.clone(), looked_up);
         caller
     }
 
     /// Forgets what has been looked up, so that a change takes effect at once in this process.
     pub fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.cache.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(now: Time) -> Caller {
+        let (id, actor) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+        let (label, roles) = ("Anna".to_owned(), vec!["administrator".to_owned()]);
+        let token = Token { id, actor, label, roles, branches: None, created_at: now, expires_at: None, revoked_at: None };
+        Caller(Arc::new(Known { token, session: None, roles: vec![Role::Administrator], branches: None }))
+    }
+
+    #[test]
+    fn what_was_read_before_a_sign_out_is_not_believed_after_it() {
+        let (cache, hash, now) = (Cache::default(), token_hash("tact_1"), Time::from_timestamp(1_772_000_000, 0).unwrap());
+        let (before, known) = cache.read(&hash);
+        assert!(known.is_none());
+        // A request is on its way with what it has read, while another one signs out.
+        cache.forget();
+        cache.keep(before, hash, caller(now), now);
+        assert!(cache.read(&hash).1.is_none(), "a token that was taken back is in the cache again");
+        let (after, _) = cache.read(&hash);
+        cache.keep(after, hash, caller(now), now);
+        assert!(cache.read(&hash).1.is_some(), "what is read after it is kept");
     }
 }

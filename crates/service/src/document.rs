@@ -211,7 +211,7 @@ fn complete(operation: &mut Map<String, Value>, method: &str, path: &str, schema
         }
     }
     // What is handed out once cannot be there already.
-    let once = ["/v1/sessions", "/v1/sign-ins"].contains(&path);
+    let once = ["/v1/sessions", "/v1/sign-ins", "/v1/sign-in-links"].contains(&path);
     if let Some(recorded) = responses.get("201").filter(|_| !once).cloned() {
         let mut again = recorded;
         again["description"] = json!("It was there already: the same command, asked again.");

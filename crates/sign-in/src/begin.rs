@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use tact_service::access::token_hash;
@@ -14,8 +12,8 @@ use tact_service::ids::random;
 use tact_service::{App, Problem};
 use utoipa::ToSchema;
 
-use crate::SignIn;
 use crate::session::{address, failed};
+use crate::{Created, SignIn, created};
 
 /// How long somebody may take at the identity provider.
 const PENDING: Duration = Duration::minutes(10);
@@ -49,14 +47,13 @@ pub(crate) async fn begin(
     State(app): State<Arc<App>>,
     Extension(sign_in): Extension<Arc<SignIn>>,
     request: Request,
-) -> Result<(StatusCode, Json<Begun>), Problem> {
+) -> Result<Created<Begun>, Problem> {
     let (from, now) = (address(&request), app.clock.now());
     let Some(provider) = &sign_in.provider else { return Err(no_provider()) };
-    sign_in.begun.admit(from, now)?;
-    sign_in.begun.count(from, now);
+    sign_in.begun.count(from, now)?;
     let secret = format!("tact_sign_in_{}", hex::encode(random::<32>()));
-    let url = provider.address(&secret, &sign_in.redirect_url(), &app.keys).await.map_err(failed)?;
+    let url = provider.address(&secret, &sign_in.redirect_url(), &app.keys, now).await.map_err(failed)?;
     let expires_at = now + PENDING;
     app.personal.begin_sign_in(&token_hash(&secret), expires_at).await.map_err(database)?;
-    Ok((StatusCode::CREATED, Json(Begun { sign_in: secret, url, expires_at })))
+    Ok(created(Begun { sign_in: secret, url, expires_at }))
 }

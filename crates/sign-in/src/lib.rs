@@ -17,6 +17,9 @@ mod staff;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, HeaderName};
 use limiter::Limiter;
 use tact_service::App;
 use tact_service::app::database;
@@ -60,7 +63,7 @@ impl SignIn {
         format!("{}/sign-in/callback", self.public_url)
     }
 
-    /// Deletes what is over: links, begun sign-ins, and what was noted of looks longer ago than it is kept.
+    /// Deletes what is over: sessions, links, begun sign-ins, and what was noted of looks longer ago than it is kept.
     ///
     /// # Errors
     /// Whatever keeps the database from it.
@@ -84,6 +87,13 @@ impl SignIn {
             drop(self.forget(&app).await);
         }
     }
+}
+
+/// An answer that carries a secret: nothing on its way may keep it.
+type Created<T> = (StatusCode, [(HeaderName, &'static str); 1], Json<T>);
+
+fn created<T>(secret: T) -> Created<T> {
+    (StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(secret))
 }
 
 /// The role's routes. They need [`SignIn`] as an extension.

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::{Extension, Json};
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::Branch;
-use tact_personal::sign_in::SignInLink;
+use tact_personal::sign_in::{LinkPut, SignInLink};
 use tact_service::access::{Role, token_hash};
 use tact_service::app::{database, text};
+use tact_service::ids::random;
 use tact_service::transact::Failure;
-use tact_service::{App, Permission, Problem, Write};
+use tact_service::{App, Caller, Permission, Problem, Write};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::SignIn;
+use crate::{Created, SignIn, created};
 
 /// For how many hours a link works if nothing else is said.
 pub const VALID_HOURS: u32 = 24;
@@ -59,8 +59,6 @@ pub(crate) struct Made {
     actor: Uuid,
     /// Until when it works.
     expires_at: DateTime<Utc>,
-    /// Whether it was there already: the same command, asked again.
-    repeated: bool,
 }
 
 /// The whole address of a link.
@@ -69,6 +67,8 @@ pub fn address(public_url: &str, secret: &str) -> String {
 }
 
 /// Make a link to sign in with, once
+///
+/// It is shown once: the same `Idempotency-Key` again makes no second link, and is answered 409.
 #[utoipa::path(
     post, path = "/v1/sign-in-links", tag = "sign-in",
     params(("Idempotency-Key" = String, Header)),
@@ -79,7 +79,7 @@ pub(crate) async fn make(
     State(app): State<Arc<App>>,
     Extension(sign_in): Extension<Arc<SignIn>>,
     write: Write<Wanted>,
-) -> Result<(StatusCode, Json<Made>), Problem> {
+) -> Result<Created<Made>, Problem> {
     write.caller.may(Permission::ManageAccess)?;
     let Wanted { roles, branches, label, actor, valid_hours } = &write.body;
     text("label", label, 200)?;
@@ -97,21 +97,16 @@ pub(crate) async fn make(
     }
     for branch in branches.iter().flatten() {
         app.branch("branches", branch).await?;
-        // Nobody gives what they do not have.
-        write.caller.at(branch)?;
     }
-    if branches.is_none() && !write.caller.covers_all() {
-        return Err(Problem::forbidden(
-            "this caller acts for some branches only, and can make no link for all of them; name `branches`",
-        ));
-    }
+    covers(&write.caller, branches.as_deref(), *actor)?;
     let hours = valid_hours.unwrap_or(VALID_HOURS);
     if !(1..=LONGEST_HOURS).contains(&hours) {
         return Err(Problem::field("valid_hours", format!("{hours} is not between 1 and {LONGEST_HOURS}")));
     }
-    // Follows from the caller and the key, so that asking again gives the same link and not a second one.
-    let secret = format!("tact_link_{}{}", write.id("sign-in link 1").simple(), write.id("sign-in link 2").simple());
-    let wanted = SignInLink {
+    // Of the key nothing follows: whoever has it, and whoever asks again, gets no link that works a second time.
+    let secret = format!("tact_link_{}", hex::encode(random::<32>()));
+    let link = SignInLink {
+        id: write.id("sign-in link"),
         command: write.fingerprint(),
         actor: actor.unwrap_or_else(|| write.id("sign-in actor")),
         label: label.clone(),
@@ -120,10 +115,36 @@ pub(crate) async fn make(
         ends_at: app.clock.now() + Duration::hours(hours.into()),
         used_at: None,
     };
-    let (link, new) = app.personal.add_link(&wanted, &token_hash(&secret)).await.map_err(database)?;
-    if link.command != write.fingerprint() {
-        return Err(Failure::KeyReused.into());
+    match app.personal.add_link(&link, &token_hash(&secret)).await.map_err(database)? {
+        LinkPut::Made => {
+            let made = Made { url: address(&sign_in.public_url, &secret), actor: link.actor, expires_at: link.ends_at };
+            Ok(created(made))
+        }
+        LinkPut::Before => Err(Problem::conflict(
+            "a link was made with this Idempotency-Key, and it is shown once; if it did not arrive, make another one with a new key",
+        )),
+        LinkPut::Other => Err(Failure::KeyReused.into()),
     }
-    let made = Made { url: address(&sign_in.public_url, &secret), actor: link.actor, expires_at: link.ends_at, repeated: !new };
-    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(made)))
+}
+
+/// Nobody gives what they do not have: other branches than theirs, or the name of somebody who may have acted at any branch.
+fn covers(maker: &Caller, branches: Option<&[Branch]>, actor: Option<Uuid>) -> Result<(), Problem> {
+    if maker.covers_all() {
+        return Ok(());
+    }
+    let refused = |field: &str, why: String| Err(Problem::forbidden(format!("`{field}`: {why}")).with("field", field));
+    let Some(branches) = branches else {
+        return refused(
+            "branches",
+            "this caller acts for some branches only, and can make no link for all of them; name some".to_owned(),
+        );
+    };
+    if let Some(branch) = branches.iter().find(|branch| !maker.covers(branch)) {
+        return refused("branches", format!("branch `{branch}` is not in this caller's scope"));
+    }
+    if actor.is_some() {
+        let why = "a link under somebody's id takes a caller whose scope is the whole network; leave it out for somebody new";
+        return refused("actor", why.to_owned());
+    }
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Who looked at a patient's page: for those who answer for the network, and for those who watch over it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,6 +12,8 @@ use tact_service::app::database;
 use tact_service::{App, Caller, Page, Path, Permission, Problem, Query};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::staff::labels;
 
 /// Which part of the record.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -54,7 +55,8 @@ pub(crate) struct Looks {
 
 /// Show who looked at a patient's page
 ///
-/// Under the id that was looked at: of somebody who was merged, what was seen under their own id stays there.
+/// Under whatever id they were seen: of somebody into whom others were merged, it is said for all of them together. It takes a caller whose scope is
+/// the whole network, since people of any branch may have looked.
 #[utoipa::path(
     get, path = "/v1/patients/{patient}/looks", tag = "sign-in", params(("patient" = Uuid, Path), Part),
     responses((status = 200, description = "Who looked", body = Looks), (status = "4XX", description = "RFC 9457 problem")),
@@ -66,6 +68,11 @@ pub(crate) async fn looks(
     Query(part): Query<Part>,
 ) -> Result<Json<Looks>, Problem> {
     caller.may(Permission::SeeLooks)?;
+    if !caller.covers_all() {
+        return Err(Problem::forbidden(
+            "people of any branch may have looked; who it was takes a caller whose scope is the whole network",
+        ));
+    }
     let limit = part.limit.unwrap_or(200);
     if !(1..=1000).contains(&limit) {
         return Err(Problem::field("limit", format!("{limit} is not between 1 and 1,000")));
@@ -76,15 +83,19 @@ pub(crate) async fn looks(
         None => newest(),
         Some(text) => read(text).ok_or_else(|| Problem::field("after", "is not the `next` of an answer"))?,
     };
-    let found = app.personal.looks(patient, &before, limit).await.map_err(database)?;
-    let next = found.last().filter(|_| found.len() == limit as usize).map(write);
-    let mut labels: HashMap<Uuid, Option<String>> = HashMap::new();
-    for look in &found {
-        if let Entry::Vacant(unknown) = labels.entry(look.actor) {
-            unknown.insert(app.personal.label(look.actor).await.map_err(database)?);
-        }
+    let mut found = Vec::new();
+    for id in app.selves(patient).await? {
+        found.extend(app.personal.looks(id, &before, limit).await.map_err(database)?);
     }
-    let shown = |Look { actor, what, at }| LookShown { label: labels.get(&actor).cloned().flatten(), actor, what, at };
+    // Of each the latest so many: so the latest so many of all are among them. Whoever saw several at once is named once.
+    let order = |look: &Look| (look.at, look.actor, look.what.clone());
+    found.sort_by_key(|look| std::cmp::Reverse(order(look)));
+    found.dedup();
+    found.truncate(limit as usize);
+    let next = found.last().filter(|_| found.len() == limit as usize).map(write);
+    let actors: BTreeSet<Uuid> = found.iter().map(|look| look.actor).collect();
+    let labels = labels(&app, &Vec::from_iter(actors)).await?;
+    let shown = |Look { actor, what, at }| LookShown { label: labels.get(&actor).cloned(), actor, what, at };
     Ok(Json(Looks { patient, looks: found.into_iter().map(shown).collect(), next }))
 }
 

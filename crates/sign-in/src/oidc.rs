@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use chrono::Duration;
 use hyper::StatusCode;
 use jsonwebtoken::jwk::JwkSet;
 use serde::Deserialize;
@@ -92,8 +93,18 @@ pub struct Person {
 pub struct Provider {
     config: Config,
     http: Http,
-    found: Mutex<Option<Arc<Metadata>>>,
-    keys: Mutex<Option<Arc<JwkSet>>>,
+    found: Mutex<Option<Found>>,
+}
+
+/// For how long it is believed what a provider has said of itself, its keys included: what it takes back holds no longer than that.
+const BELIEVED: Duration = Duration::hours(1);
+
+/// What a provider has said of itself, and when.
+#[derive(Debug, Clone)]
+struct Found {
+    metadata: Arc<Metadata>,
+    keys: Arc<JwkSet>,
+    at: Time,
 }
 
 /// What the provider says of itself.
@@ -132,7 +143,7 @@ impl Provider {
         }
         ring_keys::install();
         let http = Http::new(config.allow_http)?;
-        Ok(Self { config, http, found: Mutex::default(), keys: Mutex::default() })
+        Ok(Self { config, http, found: Mutex::default() })
     }
 
     /// Its issuer.
@@ -144,8 +155,8 @@ impl Provider {
     ///
     /// # Errors
     /// [`Failed::Away`].
-    pub async fn address(&self, secret: &str, redirect: &str, keys: &IdKey) -> Result<String, Failed> {
-        let metadata = self.metadata().await?;
+    pub async fn address(&self, secret: &str, redirect: &str, keys: &IdKey, now: Time) -> Result<String, Failed> {
+        let metadata = self.found(now, None).await?.metadata;
         let pending = Pending::of(secret, keys);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(pending.verifier.as_bytes()));
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -167,23 +178,33 @@ impl Provider {
     /// # Errors
     /// [`Failed`].
     pub async fn person(&self, secret: &str, code: &str, redirect: &str, keys: &IdKey, now: Time) -> Result<Person, Failed> {
-        let metadata = self.metadata().await?;
+        let found = self.found(now, None).await?;
         let pending = Pending::of(secret, keys);
-        let token = self.id_token(&metadata, code, redirect, &pending.verifier).await?;
-        let expected = Expected { issuer: &metadata.issuer, client: &self.config.client_id, nonce: &pending.nonce, now };
-        let claims = match expected.claims(&token, &*self.keys(&metadata, false).await?) {
+        let token = self.id_token(&found.metadata, code, redirect, &pending.verifier).await?;
+        let expected = Expected { issuer: self.issuer(), client: &self.config.client_id, nonce: &pending.nonce, now };
+        let claims = match expected.claims(&token, &found.keys) {
             // The provider has new keys. Only who holds a code of the provider's can have them fetched.
-            Err(Untrusted::UnknownKey) => expected.claims(&token, &*self.keys(&metadata, true).await?)?,
+            Err(Untrusted::UnknownKey) => expected.claims(&token, &self.found(now, Some(&found)).await?.keys)?,
             read => read?,
         };
         Ok(self.who(claims))
     }
 
-    async fn metadata(&self) -> Result<Arc<Metadata>, Failed> {
-        let mut found = self.found.lock().await;
-        if let Some(metadata) = &*found {
-            return Ok(metadata.clone());
+    /// What the provider says of itself: what it said within the last hour, unless that is `outdated`.
+    async fn found(&self, now: Time, outdated: Option<&Found>) -> Result<Found, Failed> {
+        let mut kept = self.found.lock().await;
+        let is_outdated = |found: &Found| outdated.is_some_and(|outdated| Arc::ptr_eq(&outdated.keys, &found.keys));
+        if let Some(found) = kept.as_ref().filter(|found| (found.at..found.at + BELIEVED).contains(&now) && !is_outdated(found)) {
+            return Ok(found.clone());
         }
+        let metadata = Arc::new(self.metadata().await?);
+        let keys = Arc::new(self.http.get(&metadata.jwks_uri).await.map_err(Failed::Away)?);
+        let found = Found { metadata, keys, at: now };
+        *kept = Some(found.clone());
+        Ok(found)
+    }
+
+    async fn metadata(&self) -> Result<Metadata, Failed> {
         let issuer = &self.config.issuer;
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let metadata: Metadata = self.http.get(&url).await.map_err(Failed::Away)?;
@@ -193,19 +214,7 @@ impl Provider {
                 "{url} is of the issuer `{other}`, and `oidc_issuer` is `{issuer}`: they must be the same"
             )));
         }
-        let metadata = Arc::new(metadata);
-        *found = Some(metadata.clone());
         Ok(metadata)
-    }
-
-    async fn keys(&self, metadata: &Metadata, anew: bool) -> Result<Arc<JwkSet>, Failed> {
-        let mut kept = self.keys.lock().await;
-        if let Some(keys) = kept.as_ref().filter(|_| !anew) {
-            return Ok(keys.clone());
-        }
-        let keys: Arc<JwkSet> = Arc::new(self.http.get(&metadata.jwks_uri).await.map_err(Failed::Away)?);
-        *kept = Some(keys.clone());
-        Ok(keys)
     }
 
     /// The form by which a code is exchanged, and the value of `Authorization`, if our secret goes there.

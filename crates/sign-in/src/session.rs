@@ -5,9 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 use tact_domain::{Branch, Time};
@@ -21,9 +19,9 @@ use tact_service::{App, Problem};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::SignIn;
 use crate::grant::Grant;
 use crate::oidc::Failed;
+use crate::{Created, SignIn, created};
 
 /// The most bytes of a body that nobody has to be known for.
 const LONGEST: usize = 16 * 1024;
@@ -88,33 +86,31 @@ pub(crate) async fn open(
     State(app): State<Arc<App>>,
     Extension(sign_in): Extension<Arc<SignIn>>,
     request: Request,
-) -> Result<(StatusCode, Json<Opened>), Problem> {
+) -> Result<Created<Opened>, Problem> {
     let (from, now) = (address(&request), app.clock.now());
-    sign_in.failures.admit(from, now)?;
+    // Counted before it is known how it ends: of many at once, no more are tried than may fail.
+    sign_in.failures.count(from, now)?;
     let opening: Opening = parse(&whole_body(request.into_body(), LONGEST).await?)?;
     let opened = match (&opening.link, &opening.sign_in, &opening.code, &opening.state) {
         (Some(link), None, None, None) => by_link(&app, &sign_in, link, now).await,
         (None, Some(secret), Some(code), Some(state)) => by_provider(&app, &sign_in, secret, code, state, now).await,
         _ => return Err(Problem::field("link", "name either `link`, or `sign_in`, `code` and `state`")),
     };
-    if opened.as_ref().is_err_and(|problem| problem.status().is_client_error()) {
-        sign_in.failures.count(from, now);
+    if !opened.as_ref().is_err_and(|problem| problem.status().is_client_error()) {
+        sign_in.failures.take_back(from, now);
     }
     let (secret, token, session) = opened?;
     tracing::info!(actor = %token.actor, roles = ?token.roles, "somebody has signed in");
-    Ok((
-        StatusCode::CREATED,
-        Json(Opened {
-            token: secret,
-            actor: token.actor,
-            label: token.label,
-            roles: token.roles,
-            branches: token.branches,
-            expires_at: session.ends_at,
-            idle_minutes: session.idle_minutes,
-            language: session.language,
-        }),
-    ))
+    Ok(created(Opened {
+        token: secret,
+        actor: token.actor,
+        label: token.label,
+        roles: token.roles,
+        branches: token.branches,
+        expires_at: session.ends_at,
+        idle_minutes: session.idle_minutes,
+        language: session.language,
+    }))
 }
 
 impl SignIn {
@@ -169,7 +165,7 @@ async fn by_provider(app: &App, sign_in: &SignIn, secret: &str, code: &str, stat
     let (token, session) = sign_in.session(actor, label, grant.role_words(), grant.branch_codes(), now);
     let session = Session { language: person.language, ..session };
     let secret = new_token();
-    app.personal.add_session(&token, &session, &token_hash(&secret), now).await.map_err(database)?;
+    app.personal.add_session(&token, &session, &token_hash(&secret)).await.map_err(database)?;
     Ok((secret, token, session))
 }
 

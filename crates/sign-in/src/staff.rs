@@ -1,5 +1,6 @@
 //! What people call those who did something, by their ids: where a history says who did it, somebody reads it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -38,6 +39,12 @@ pub(crate) struct Staff {
     staff: Vec<StaffMember>,
 }
 
+/// What people call those of the actors who are known.
+pub(crate) async fn labels(app: &App, actors: &[Uuid]) -> Result<HashMap<Uuid, String>, Problem> {
+    let named = app.personal.labels(actors).await.map_err(database)?;
+    Ok(named.into_iter().map(|one| (one.actor, one.label)).collect())
+}
+
 /// Say what people call those who did something
 #[utoipa::path(
     get, path = "/v1/staff", tag = "sign-in", params(Asked),
@@ -63,10 +70,7 @@ pub(crate) async fn staff(
     if !(1..=MOST).contains(&ids.len()) {
         return Err(Problem::field("ids", format!("names {} ids; name 1 to {MOST}", ids.len())));
     }
-    let mut staff = Vec::with_capacity(ids.len());
-    for actor in ids {
-        let label = app.personal.label(actor).await.map_err(database)?;
-        staff.extend(label.map(|label| StaffMember { actor, label }));
-    }
-    Ok(Json(Staff { staff }))
+    let mut labels = labels(&app, &ids).await?;
+    let member = |actor| Some(StaffMember { actor, label: labels.remove(&actor)? });
+    Ok(Json(Staff { staff: ids.into_iter().filter_map(member).collect() }))
 }

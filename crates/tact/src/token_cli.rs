@@ -6,7 +6,7 @@ use comfy_table::Table;
 use tact_domain::{Branch, Time};
 use tact_personal::Personal;
 use tact_personal::access::Token;
-use tact_personal::sign_in::SignInLink;
+use tact_personal::sign_in::{LinkPut, SignInLink};
 use tact_service::access::{Role, new_token, token_hash};
 use tact_service::clock::Clock;
 use tact_service::fields;
@@ -118,6 +118,7 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
             }
             let secret = format!("tact_link_{}", hex::encode(random::<32>()));
             let link = SignInLink {
+                id: fresh(clock.now()),
                 command: 0,
                 actor: actor(given, clock),
                 label,
@@ -126,7 +127,9 @@ pub async fn run(settings: &Settings, clock: &Clock, command: TokenCommand) -> R
                 ends_at: clock.now() + chrono::Duration::hours(valid_hours.into()),
                 used_at: None,
             };
-            personal.add_link(&link, &token_hash(&secret)).await?;
+            if personal.add_link(&link, &token_hash(&secret)).await? != LinkPut::Made {
+                bail!("a link by this id is there already; try again");
+            }
             eprintln!("A link for {}, which works once within {valid_hours} h:", link.label);
             println!("{}", address(&settings.public_url(settings.listen), &secret));
         }

@@ -7,10 +7,19 @@ CREATE TABLE sessions (
     idle_minutes  BIGINT NOT NULL,
     language      TEXT
 );
-CREATE INDEX tokens_by_actor ON tokens (actor, created_at);
 
+-- What people call those who do something: histories name them long after their last session.
+CREATE TABLE staff (
+    actor  UUID PRIMARY KEY,
+    label  TEXT NOT NULL
+);
+INSERT INTO staff (actor, label)
+    SELECT actor, label FROM tokens AS named WHERE id = (SELECT id FROM tokens WHERE actor = named.actor ORDER BY created_at DESC, id DESC LIMIT 1);
+
+-- Rows outlive the links: while one is here, the command that made it makes no other.
 CREATE TABLE sign_in_links (
-    hash        BYTEA PRIMARY KEY,
+    id          UUID PRIMARY KEY,
+    hash        BYTEA NOT NULL UNIQUE,
     command     BIGINT NOT NULL,
     actor       UUID NOT NULL,
     label       TEXT NOT NULL,

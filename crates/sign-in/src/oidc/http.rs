@@ -11,8 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
-/// How long one request may take. Three of them must fit into the time of ours.
-const WAIT: Duration = Duration::from_secs(8);
+/// How long one request may take. Five of them must fit into the time of ours.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// The most of an answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 256 * 1024;
