@@ -79,6 +79,7 @@ impl Known {
             ("GET", "/v1/staff") => "?ids=00000000-0000-4000-8000-00000000000c",
             ("GET", "/v1/numbers/stops") => "?branch=north",
             ("GET", "/v1/quotas") => "?branch=north&purpose=callback",
+            ("GET", "/v1/patients/{patient}/agenda") => "?branch=north",
             ("GET", "/v1/places") => "?q=tomsk",
             ("GET", "/v1/policies/diff") => "?from=default&to=default",
             ("GET", "/v1/figures") => "?from=2026-03&until=2026-04",

@@ -6,6 +6,7 @@ mod apart;
 mod audit;
 mod book;
 mod command_line;
+mod console;
 mod deploy;
 mod desk;
 mod dispatch;

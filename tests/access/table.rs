@@ -63,6 +63,7 @@ pub(crate) const TABLE: &[Row] = &[
     // contact
     ("POST",  "/v1/patients/{patient}/permits", DESK, Named),
     ("GET",   "/v1/patients/{patient}/permits/preview", DESK, Named),
+    ("GET",   "/v1/patients/{patient}/agenda", DESK, Named),
     ("POST",  "/v1/patients/{patient}/permits/{permit}/start", DESK, Named),
     ("POST",  "/v1/patients/{patient}/permits/{permit}/release", DESK, Named),
     ("POST",  "/v1/patients/{patient}/contacts", DESK, Named),

@@ -1,5 +1,6 @@
 //! The services over HTTP, as branches use them: consents, appointments, care referrals, feedback and the directory.
 
+mod agenda;
 mod appointments;
 mod bad_input;
 mod consents;

@@ -208,7 +208,8 @@ fn only_one_crate_knows_that_there_are_two_engines() {
 #[test]
 fn only_services_and_the_binary_know_http() {
     let graph = graph();
-    let may = |member: &str| SERVICES.contains(&member) || ["tact-service", "tact", "tact-tests"].contains(&member);
+    let may =
+        |member: &str| SERVICES.contains(&member) || ["tact-console", "tact-service", "tact", "tact-tests"].contains(&member);
     let found = graph.members.iter().filter(|member| !may(member) && graph.names(member, "axum")).cloned();
     none("only the services and the binary speak HTTP", &found.collect::<Vec<_>>());
 }
@@ -229,6 +230,13 @@ fn no_service_leans_on_another() {
         );
     }
     none("each service starts alone: what two need goes into crates/service or crates/domain", &found);
+}
+
+#[test]
+fn the_pages_know_the_words_and_the_public_api_alone() {
+    let below = graph().all_below("tact-console");
+    let ours: Vec<_> = below.iter().map(ToString::to_string).filter(|name| name.starts_with("tact")).collect();
+    assert_eq!(ours, ["tact-domain", "tact-words"], "whatever a page shows, it asks of the API");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p tact-bench -- all` makes every table of docs/BENCHMARKS.md that this crate makes.
 
+mod desk;
 mod dispatch;
 mod embedded;
 mod evidence;
@@ -35,6 +36,8 @@ enum What {
     Feed,
     /// The dispatcher, against a gateway that answers after 50 ms, against a bare client that posts the same bodies.
     Dispatch,
+    /// The page of a branch's day with 100,000 patients against a static file of the same server.
+    Desk,
     /// The projector on PostgreSQL against a loop that writes the same rows.
     Projector,
     /// Simulating another policy over a year of a million decisions against reading it.
@@ -83,6 +86,12 @@ async fn main() -> Result<()> {
         dispatch::run(cli.pairs, cli.patients).await?;
     }
     if cli.what == What::Dispatch {
+        return Ok(());
+    }
+    if wanted(What::Desk) {
+        desk::run(cli.pairs).await?;
+    }
+    if cli.what == What::Desk {
         return Ok(());
     }
     if wanted(What::Fhir) {

@@ -121,9 +121,10 @@ pub(crate) fn request(
         }
         None => Bytes::new(),
     };
+    // A key that no page of ours has made: it cannot even be sent.
     request.body(Full::new(body)).map_err(|error| {
-        tracing::error!(%error, path, "a request cannot be made");
-        Failure::Ours
+        tracing::debug!(%error, "a request cannot be made of a form");
+        Failure::BadForm
     })
 }
 

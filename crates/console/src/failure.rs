@@ -56,6 +56,11 @@ impl Problem {
         Self { status, kind: "untrue".to_owned(), detail: String::new(), field: Some(name.to_owned()) }
     }
 
+    /// A page for other roles, though the API would answer some of what it asks.
+    pub(crate) fn forbidden() -> Self {
+        Self { status: StatusCode::FORBIDDEN.as_u16(), kind: "forbidden".to_owned(), detail: String::new(), field: None }
+    }
+
     /// Its kind, the last part of its `type`.
     pub(crate) fn kind(&self) -> &str {
         self.kind.rsplit(':').next().unwrap_or_default()

@@ -25,6 +25,7 @@ use axum::extract::Request;
 use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
 
 pub use api::Api;
 pub use services::BadApi;
@@ -59,6 +60,8 @@ pub fn routes(setup: Setup) -> Router {
         .layer(from_fn(guard::same_origin))
         .merge(assets::routes())
         .layer(from_fn(guard::headers))
+        // Nothing on a page is a secret of the server's that somebody else's words beside it could lay open.
+        .layer(CompressionLayer::new())
         .with_state(console)
 }
 

@@ -38,6 +38,10 @@
     const same = [...entry.querySelectorAll("button, input, a")].find((one) => (one.name || "") === was.name && (was.value === null || one.value === was.value));
     (was.name && same ? same : entry).focus({ preventScroll: true });
   };
+  const noteOf = (entry) => lists.querySelector(`[data-entry="${CSS.escape(entry)}"] input[name=note]`);
+  // What was typed and not sent yet, by the entry that it belongs to.
+  const typed = () => [...lists.querySelectorAll("input[name=note]")].filter((field) => field.value)
+    .map((field) => [field.closest("[data-entry]").dataset.entry, field.value]);
   const fresh = async () => {
     if (!lists) return;
     if (asking) { again = true; return; }
@@ -50,7 +54,12 @@
       if (answer.status === 401) { location.reload(); return; }
       if (answer.ok) {
         const html = await answer.text(), was = place();
-        if (html !== lists.dataset.html) { lists.innerHTML = html; lists.dataset.html = html; restore(was); }
+        if (html !== lists.dataset.html) {
+          const notes = typed();
+          lists.innerHTML = html; lists.dataset.html = html;
+          notes.forEach(([entry, text]) => { const field = noteOf(entry); if (field) field.value = text; });
+          restore(was);
+        }
         here();
       }
     } catch { gone(); }

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use nats::{Nats, NatsCluster};
 pub use postgres::Postgres;
-pub use tools::{ClientTools, Go, NodePackages};
+pub use tools::{Browser, ClientTools, Go, NodePackages};
 
 /// A name that no other test of this process and no other running process uses: letters, digits and `-`.
 pub fn fresh_name(prefix: &str) -> String {
@@ -55,6 +55,14 @@ pub async fn openapi_validator() -> anyhow::Result<std::path::PathBuf> {
 /// If it is not there and cannot be fetched.
 pub async fn fhir_validator() -> anyhow::Result<NodePackages> {
     blocking(tools::fhir_validator).await
+}
+
+/// Debian's Chromium with npm's `playwright-core` and `axe-core`: kept from before, or fetched now.
+///
+/// # Errors
+/// If something is neither there nor can be fetched.
+pub async fn browser() -> anyhow::Result<Browser> {
+    blocking(tools::browser).await
 }
 
 /// The public parser of AsyncAPI documents (npm's `@asyncapi/parser`): kept from before, or fetched now, with Node.js where the machine has none.

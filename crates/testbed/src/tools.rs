@@ -26,6 +26,10 @@ const FHIR_VALIDATOR: &str = "fhir@4.12.0";
 const STANDARD_WEBHOOKS: &str = "standardwebhooks@1.0.0";
 /// A certified identity provider.
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
+/// What drives a browser, and what looks at its pages as somebody would who cannot see them.
+const BROWSER_DRIVER: &[&str] = &["playwright-core@1.65.1", "axe-core@4.14.1"];
+/// Debian's browser, and letters of its own, so that a picture looks the same on every machine.
+const BROWSER: &[&str] = &["chromium", "fonts-inter", "fonts-dejavu-core"];
 /// The public parser of AsyncAPI documents.
 const ASYNCAPI_PARSER: &str = "@asyncapi/parser@3.6.6";
 /// The public reader of CloudEvents, with what it stands on.
@@ -195,25 +199,81 @@ fn python_packages(name: &str, wanted: &[&str]) -> Result<PathBuf> {
 
 /// The public validator of FHIR resources: kept from before, or fetched now.
 pub(crate) fn fhir_validator() -> Result<NodePackages> {
-    node_packages("fhir-validator-4.12.0", FHIR_VALIDATOR).context("the validator of FHIR resources could not be fetched")
+    node_packages("fhir-validator-4.12.0", &[FHIR_VALIDATOR]).context("the validator of FHIR resources could not be fetched")
 }
 
 /// The public parser of AsyncAPI documents: kept from before, or fetched now.
 pub(crate) fn asyncapi_parser() -> Result<NodePackages> {
-    node_packages("asyncapi-parser-3.6.6", ASYNCAPI_PARSER).context("the parser of AsyncAPI documents could not be fetched")
+    node_packages("asyncapi-parser-3.6.6", &[ASYNCAPI_PARSER]).context("the parser of AsyncAPI documents could not be fetched")
 }
 
 /// npm's `standardwebhooks`: kept from before, or fetched now.
 pub(crate) fn standard_webhooks() -> Result<NodePackages> {
-    node_packages("standardwebhooks-1.0.0", STANDARD_WEBHOOKS).context("npm's standardwebhooks could not be fetched")
+    node_packages("standardwebhooks-1.0.0", &[STANDARD_WEBHOOKS]).context("npm's standardwebhooks could not be fetched")
 }
 
 /// npm's `oidc-provider`: kept from before, or fetched now.
 pub(crate) fn oidc_provider() -> Result<NodePackages> {
-    node_packages("oidc-provider-9.13.3", OIDC_PROVIDER).context("the identity provider could not be fetched")
+    node_packages("oidc-provider-9.13.3", &[OIDC_PROVIDER]).context("the identity provider could not be fetched")
 }
 
-fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {
+/// A browser, and what drives it.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    /// npm's `playwright-core` and `axe-core`.
+    pub driver: NodePackages,
+    /// Chromium.
+    pub program: PathBuf,
+    /// For `LD_LIBRARY_PATH`.
+    pub libraries: Option<String>,
+    /// For `FONTCONFIG_FILE`.
+    pub fonts: PathBuf,
+}
+
+/// Debian's Chromium, unpacked into a folder of our own with what it needs and the machine lacks: kept from before, or fetched now.
+pub(crate) fn browser() -> Result<Browser> {
+    let driver = node_packages("playwright-core-1.65.1", BROWSER_DRIVER).context("npm's playwright-core could not be fetched")?;
+    let tools = tools_folder()?;
+    let _lock = lock(&tools, "chromium.lock")?;
+    let kept = tools.join("chromium");
+    if !kept.exists() {
+        let folder = tempfile::Builder::new().prefix("chromium-").tempdir_in(&tools)?;
+        let root = folder.path().join("root");
+        apt::unpack_what_is_needed(BROWSER, |_| true, folder.path(), &root)
+            .context("Debian's packages of Chromium could not be fetched")?;
+        std::fs::write(root.join("fonts.conf"), fonts_conf(&kept))?;
+        std::fs::rename(&root, &kept)?;
+    }
+    let unpacked = kept.join("usr/lib/chromium/chromium");
+    let (program, libraries) = if unpacked.exists() {
+        let libraries = std::fs::read_dir(kept.join("usr/lib"))?.flatten().map(|entry| entry.path());
+        let libraries = libraries.filter(|path| path.to_string_lossy().contains("-linux-"));
+        let listed: Vec<String> =
+            libraries.flat_map(|path| [path.clone(), path.join("pulseaudio")]).map(|path| path.display().to_string()).collect();
+        (unpacked, (!listed.is_empty()).then(|| listed.join(":")))
+    } else {
+        // The machine has it, and apt would install the letters alone.
+        (on_path("chromium").context("Debian's packages of Chromium hold no browser")?, None)
+    };
+    Ok(Browser { driver, program, libraries, fonts: kept.join("fonts.conf") })
+}
+
+/// Letters of these packages alone, whatever the machine has.
+fn fonts_conf(root: &Path) -> String {
+    let alias = |family: &str, prefer: &str| {
+        format!("<alias binding=\"same\"><family>{family}</family><prefer><family>{prefer}</family></prefer></alias>")
+    };
+    format!(
+        "<?xml version=\"1.0\"?><!DOCTYPE fontconfig SYSTEM \"fonts.dtd\"><fontconfig><dir>{0}/usr/share/fonts</dir><dir>/usr/share/fonts</dir>\
+         <cachedir>{0}/fonts-cache</cachedir>{1}{2}{3}</fontconfig>\n",
+        root.display(),
+        alias("system-ui", "Inter"),
+        alias("sans-serif", "Inter"),
+        alias("monospace", "DejaVu Sans Mono"),
+    )
+}
+
+fn node_packages(name: &str, wanted: &[&str]) -> Result<NodePackages> {
     let tools = tools_folder()?;
     let _lock = lock(&tools, &format!("{name}.lock"))?;
     let kept = tools.join(name);
@@ -230,7 +290,7 @@ fn node_packages(name: &str, wanted: &str) -> Result<NodePackages> {
         run(npm
             .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"])
             .arg(&made)
-            .arg(wanted))?;
+            .args(wanted))?;
         // Renamed into place whole, so that nobody ever sees half of it.
         std::fs::rename(&made, &kept)?;
     }

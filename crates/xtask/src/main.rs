@@ -17,6 +17,7 @@ const USAGE: &str = "\
 Checks everything: formatting, dependencies, lints and every test, until one fails.
 
 Usage: cargo verify [--advisories] [STEP...]
+       cargo pictures    (makes the pictures in docs/pictures anew)
 
 Steps, in this order; without any, all of them:
   fmt     cargo fmt --all --check
@@ -42,6 +43,15 @@ fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "-h" || argument == "--help") {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
+    }
+    if arguments == ["pictures"] {
+        return match steps::pictures(&workspace()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => {
+                eprintln!("error: {problem}");
+                ExitCode::FAILURE
+            }
+        };
     }
     match wanted(&arguments) {
         Ok(wanted) => verify(&wanted),

@@ -38,6 +38,11 @@ fn run(root: &Path, arguments: &[&str]) -> Result<(), String> {
     ended(cargo(root).args(arguments).status())
 }
 
+/// Makes the pictures of the docs anew, by the test that takes them.
+pub(crate) fn pictures(root: &Path) -> Result<(), String> {
+    ended(cargo(root).args(["test", "--package", "tact-tests", "console::pictures"]).env("TACT_TEST_PICTURES", "docs").status())
+}
+
 /// Runs every test and counts them while their output goes on as it comes.
 fn test(root: &Path, tally: &mut Tally) -> Result<(), String> {
     let mut command = cargo(root);

@@ -7,7 +7,7 @@ pub(crate) enum Say {
     SkipToMain = "To the content", "К содержанию";
     Navigation = "Parts of Tact", "Разделы";
     NavDesk = "Desk", "Рабочий стол";
-    NavElsewhere = "Help elsewhere", "Помощь в другом месте";
+    NavElsewhere = "Help elsewhere", "Где помогут";
     NavFeedback = "Feedback", "Отзывы";
     NavNetwork = "Network", "Сеть";
     NavRegulator = "For the regulator", "Проверяющему";

@@ -14,7 +14,8 @@ pub(crate) fn trouble(language: Language, failure: &Failure) -> (String, Say) {
         Failure::BadForm => (Say::TroubleBadForm, Say::WayReload),
         Failure::Ours => (Say::TroubleOurs, Say::WayTold),
         Failure::Problem(problem) => {
-            if let Some(field) = &problem.field {
+            // Whose field is not theirs to mend is told what it is about, not where.
+            if let Some(field) = problem.field.as_ref().filter(|_| !matches!(problem.kind(), "forbidden" | "not_found")) {
                 let known = field_word(field).map(|say| say.word(language));
                 let known = known.or_else(|| super::feedback::field(field).map(|voice| voice.word(language)));
                 let known = known.or_else(|| super::elsewhere::field(field).map(|care| care.word(language)));

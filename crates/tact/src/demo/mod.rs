@@ -142,9 +142,17 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
     clock.set(morning());
     let mut page = page::page(&client, &told).await.context("the sample network's page")?;
     if !args.exit {
-        page.push_str(&page::address(&running.url, &token)?);
+        let link = link(&client).await.context("the link to the sample network's desk")?;
+        page.push_str(&page::address(&running.url, &token, &link)?);
     }
     Ok(Demo { running, client, token, page, _folder: temporary })
+}
+
+/// A link to the desk, for whoever runs the network and sits at a desk.
+async fn link(client: &Client) -> Result<String> {
+    let body = json!({"label": "Анна Демидова", "roles": ["administrator", "network_manager"], "valid_hours": 168});
+    let made = client.post("/v1/sign-in-links", "demo-link", &body).await?.ok()?;
+    Ok(made["url"].as_str().context("the link has no address")?.to_owned())
 }
 
 /// The branches, the providers elsewhere, and a clinician who has left.
@@ -162,13 +170,26 @@ async fn directory(client: &Client) -> Result<()> {
             .await?
             .ok()?;
     }
+    let moscow = Tz::Europe__Moscow.name();
     let providers = [
-        ("Рентген-центр на Таганке", 55.7423, 37.6533, "x_ray"),
-        ("Городская больница, кабинет МРТ", 55.8031, 37.5112, "mri"),
-        ("Уральский диагностический центр", 56.8450, 60.6320, "x_ray"),
+        ("Рентген-центр на Таганке", 55.7423, 37.6533, "x_ray", "Таганская площадь, 3", "+7 000 495-10-01", moscow),
+        ("Рентген-кабинет в Отрадном", 55.8634, 37.6046, "x_ray", "улица Декабристов, 21", "+7 000 495-10-02", moscow),
+        ("Городская больница, кабинет МРТ", 55.8031, 37.5112, "mri", "улица Алабяна, 10", "+7 000 495-10-03", moscow),
+        (
+            "Уральский диагностический центр",
+            56.8450,
+            60.6320,
+            "x_ray",
+            "улица Малышева, 90",
+            "+7 000 343-10-04",
+            Tz::Asia__Yekaterinburg.name(),
+        ),
     ];
-    for (at, (name, latitude, longitude, service)) in providers.iter().enumerate() {
-        let body = json!({"name": name, "services": [service], "place": {"latitude": latitude, "longitude": longitude}});
+    let hours: serde_json::Map<String, serde_json::Value> =
+        week.iter().map(|day| ((*day).to_owned(), json!({"from": "09:00", "until": "19:00"}))).collect();
+    for (at, (name, latitude, longitude, service, address, phone, zone)) in providers.iter().enumerate() {
+        let body = json!({"name": name, "services": [service], "place": {"latitude": latitude, "longitude": longitude},
+            "address": address, "phone": phone, "hours": hours, "time_zone": zone});
         client.post("/v1/providers", &format!("provider-{at}"), &body).await?.ok()?;
     }
     let clinician = names::clinician(0);

@@ -86,8 +86,9 @@ pub(super) async fn page(client: &Client, told: &Told) -> Result<String> {
 }
 
 /// Where the network goes on, and what to try there.
-pub(super) fn address(url: &str, token: &str) -> Result<String> {
+pub(super) fn address(url: &str, token: &str, link: &str) -> Result<String> {
     let mut out = String::new();
+    writeln!(out, "The desk, in a browser; the link lets one browser in, once:\n\n  {link}\n")?;
     writeln!(
         out,
         "Listening on {url}, all routes at {url}/openapi.json. The administrator's token, shown this once:\n\n  {token}\n"

@@ -51,7 +51,8 @@ impl From<Wanted> for Choice {
     fn from(wanted: Wanted) -> Self {
         let text = |text: &Option<String>| said(text.as_deref()).map(ToOwned::to_owned);
         let by = text(&wanted.by).unwrap_or_else(|| "branch".to_owned());
-        let per = text(&wanted.per).unwrap_or_else(|| "month".to_owned());
+        // In a month few have spoken, and most of it is withheld.
+        let per = text(&wanted.per).unwrap_or_else(|| "year".to_owned());
         Self {
             branch: text(&wanted.branch).filter(|_| by != "network"),
             clinician: text(&wanted.clinician).filter(|_| by == "clinician"),
@@ -228,8 +229,8 @@ mod tests {
     #[test]
     fn what_is_chosen_stays_chosen_and_what_goes_with_nothing_is_left_out() {
         let of = |text: &str| Choice::from(serde_urlencoded::from_str::<Wanted>(text).unwrap());
-        assert_eq!(of("").asked(), [("by", "branch"), ("per", "month")]);
-        assert_eq!(of("by=network&branch=north&clinician=x&from=").asked(), [("by", "network"), ("per", "month")]);
+        assert_eq!(of("").asked(), [("by", "branch"), ("per", "year")]);
+        assert_eq!(of("by=network&branch=north&clinician=x&from=").asked(), [("by", "network"), ("per", "year")]);
         let choice = of("by=clinician&per=year&branch=north&from=2026-01&theme=price&at=2026");
         assert_eq!(
             choice.href("/feedback", Some("waiting_time"), None),

@@ -201,7 +201,9 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
             false => impossible.push(one),
         }
     }
-    let mentions = agenda.owed.iter().map(|owed| Mention {
+    // What nobody would call about any more need not be said either.
+    let ahead = agenda.owed.iter().filter(|owed| owed.due_until.is_none_or(|until| agenda.now < until));
+    let mentions = ahead.map(|owed| Mention {
         key: key(),
         purpose: owed.purpose.clone(),
         about: owed.about,
@@ -215,7 +217,7 @@ pub(super) async fn of(person: &Person, id: Uuid, desk: Option<&Branch>) -> Resu
             let until = owed.due_until.unwrap_or(owed.due_from + chrono::Duration::days(14));
             (owed.due_from.to_rfc3339(), until.to_rfc3339())
         }),
-        spares: owed.due_from <= agenda.now && owed.due_until.is_none_or(|until| agenda.now < until) && !owed.to_announce,
+        spares: owed.due_from <= agenda.now && !owed.to_announce,
     });
     let mentions = mentions.collect();
     let mut gauges: Vec<Gauge> = Vec::new();
