@@ -141,6 +141,9 @@ impl Known {
             ("PUT", "{code}") => json!({"name": "North", "time_zone": "Europe/Moscow"}),
             ("POST", "providers") => json!({"name": "City hospital 3", "services": ["x_ray"]}),
             ("POST", "departure") => json!({"new_clinic": "City hospital 2"}),
+            ("POST", "what-if") => {
+                json!({"version": "default", "from": "2026-03-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"})
+            }
             ("POST", "policies") => {
                 json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-03-03T00:00:00Z"})
             }

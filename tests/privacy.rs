@@ -203,6 +203,8 @@ impl Life {
         self.send(Method::PUT, "/v1/branches/{code}", &[("code", "north")], branch).await.ok();
         let policy = json!({"version": "next", "text": tact_domain::policy::DEFAULT, "effective_from": "2026-05-03T00:00:00Z"});
         self.post("/v1/policies", &[], policy).await;
+        let span = json!({"version": "default", "from": "2026-03-01T00:00:00Z", "until": "2026-04-01T00:00:00Z"});
+        self.post("/v1/policies/what-if", &[], span).await;
     }
 
     /// What another system sends of her as FHIR: who she is, and what it has noted beside it.

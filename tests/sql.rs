@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tact_database::{Db, DbError, Target, bulk, one, run};
+use tact_database::{Component, Db, DbError, Target, bulk, one, run};
 use tact_ledger::{Ledger, store};
 use tact_personal::{Personal, access, erasure, likeness, number};
 use tact_read_models::{ReadDb, statements};
@@ -80,9 +80,42 @@ async fn tables_of_a_newer_version_are_left_alone() {
             db @ Db::Sqlite(_) => run!(db, "PRAGMA user_version = 99").unwrap(),
         };
         let error = ReadDb::open(&engine.target, WAIT).await.unwrap_err();
-        assert!(matches!(error, DbError::Newer { component: "read", found: 99, known: 3 }), "{}: {error}", engine.name);
+        assert!(matches!(error, DbError::Newer { component: "read", found: 99, known: 4 }), "{}: {error}", engine.name);
         let said = error.to_string();
         assert!(said.contains("`read`") && said.contains("99") && said.contains("newer version"), "{said}");
+    }
+}
+
+/// The read models as they were before months were counted.
+static BEFORE_MONTHS: Component = Component {
+    name: "read",
+    postgres: &[
+        include_str!("../migrations/postgres/read/0001_tables.sql"),
+        include_str!("../migrations/postgres/read/0002_contacts_by_branch.sql"),
+    ],
+    sqlite: &[
+        include_str!("../migrations/sqlite/read/0001_tables.sql"),
+        include_str!("../migrations/sqlite/read/0002_contacts_by_branch.sql"),
+    ],
+    durable: false,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_models_of_before_are_emptied_and_begin_at_the_log_s_beginning() {
+    for engine in Engine::both().await {
+        let old = engine.target.open(&BEFORE_MONTHS, WAIT).await.unwrap();
+        run!(&old, "UPDATE checkpoint SET position = 7, policy = 'default'").unwrap();
+        run!(
+            &old,
+            "INSERT INTO permit_counts (branch, month, purpose, granted, refused) VALUES ('north', '2026-03', 'callback', 1, 0)"
+        )
+        .unwrap();
+        let read = ReadDb::open(&engine.target, WAIT).await.unwrap();
+        let checkpoint = read.checkpoint().await.unwrap();
+        assert_eq!((checkpoint.position, checkpoint.policy, checkpoint.generation), (0, None, 1), "{}", engine.name);
+        let left: Vec<_> =
+            tact_read_models::dump(&read.db()).await.unwrap().into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
+        assert!(left.is_empty(), "{}: rows that were left would be counted twice: {left:?}", engine.name);
     }
 }
 

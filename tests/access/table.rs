@@ -164,4 +164,5 @@ pub(crate) const TABLE: &[Row] = &[
     ("GET",   "/v1/policies/diff", EVERYONE, Open),
     ("GET",   "/v1/policies/{version}", EVERYONE, Open),
     ("POST",  "/v1/policies/{version}/scenarios", MANAGER, Open),
+    ("POST",  "/v1/policies/what-if", MANAGER, Whole),
 ];

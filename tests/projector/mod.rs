@@ -18,10 +18,10 @@ use tact_database::Target;
 use tact_domain::envelope::{Hash, hash};
 use tact_domain::patient::audit::FindingKind;
 use tact_domain::patient::{Event, State, evolve};
-use tact_domain::{Recorded, Time, policy};
+use tact_domain::{Direction, Reach, Recorded, Time, policy};
 use tact_event_log::{EventLog, MemoryLog, Position, StreamId};
 use tact_projector::{Projector, Settings};
-use tact_read_models::{ReadDb, contacts, dump, history, patients};
+use tact_read_models::{ReadDb, contacts, dump, history, patient_months, patients};
 use tact_testbed::Postgres;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -198,6 +198,7 @@ async fn assert_true_to_log(what: &str, book: &Book, read: &ReadDb) {
         "feedback_themes",
         "refusal_counts",
         "permit_counts",
+        "patient_months",
         "forgetting",
         "findings",
         "wishes",
@@ -205,7 +206,33 @@ async fn assert_true_to_log(what: &str, book: &Book, read: &ReadDb) {
         assert!(rows(table) > 0, "{what}: no story led to a row in {table}");
     }
     assert_eq!(rows("set_aside"), 0, "{what}");
+    assert_months(what, &db, &streams).await;
     crate::audit::assert_current(what, read, &*book.log).await;
+}
+
+/// Holds the counts of months against the contacts and wishes themselves. No story of this book merges anybody.
+async fn assert_months(what: &str, db: &tact_database::Db, streams: &BTreeMap<Uuid, (State, u64, Hash)>) {
+    let mut months: BTreeMap<(String, String), (i64, BTreeSet<Uuid>)> = BTreeMap::new();
+    for (id, (state, ..)) in streams {
+        for contact in state.contacts.iter().filter(|contact| contact.direction == Direction::Outbound) {
+            for place in [contact.branch.as_str(), patient_months::NETWORK] {
+                let entry = months.entry((place.to_owned(), tact_read_models::month(contact.time))).or_default();
+                entry.0 += 1;
+                entry.1.insert(*id);
+            }
+        }
+    }
+    let rows = patient_months::between(db, "0000-00", "9999-99").await.unwrap();
+    for row in &rows {
+        let (contacts, patients) = months.remove(&(row.branch.clone(), row.month.clone())).unwrap_or_default();
+        assert_eq!((row.contacts, row.patients), (contacts, patients.len().cast_signed() as i64), "{what}: {row:?}");
+    }
+    assert!(months.is_empty(), "{what}: {months:?}");
+    let turned = rows.iter().filter(|row| row.branch == patient_months::NETWORK).map(|row| row.turned).sum::<i64>();
+    let wish =
+        |(state, ..): &&(State, u64, Hash)| state.preferences.reach.is_some_and(|(reach, _)| reach == Reach::PatientInitiated);
+    let wishing = streams.values().filter(wish).count().cast_signed() as i64;
+    assert!(wishing > 0 && turned >= wishing, "{what}: {turned} turned to it, and {wishing} wish it");
 }
 
 /// Polls a future so many times and drops it: a crash at that point, unless it was done before.

@@ -7,5 +7,6 @@ mod consents;
 mod directory;
 mod evidence;
 mod feedback;
+mod figures;
 mod referrals;
 mod worklist;

@@ -2,6 +2,7 @@
 //! several policies. The same policy changes nothing, and what another one leads to is a history of which it would change nothing more.
 
 mod command;
+mod http;
 
 use std::collections::{BTreeMap, BTreeSet};
 

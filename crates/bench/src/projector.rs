@@ -19,6 +19,7 @@ use tact_read_models::checkpoint::{self, Checkpoint};
 use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
 use tact_read_models::due::DueRow;
 use tact_read_models::history::HistoryRow;
+use tact_read_models::patient_months::PatientMonth;
 use tact_read_models::patients::PatientRow;
 use tact_read_models::quotas::QuotaRow;
 use tact_read_models::{ReadDb, dump};
@@ -84,6 +85,7 @@ struct Made {
     contact_counts: Vec<ContactCount>,
     permit_counts: Vec<PermitCount>,
     refusal_counts: Vec<RefusalCount>,
+    patient_months: Vec<PatientMonth>,
 }
 
 impl Made {
@@ -98,6 +100,7 @@ impl Made {
             contact_counts: bulk::dump(db).await?,
             permit_counts: bulk::dump(db).await?,
             refusal_counts: bulk::dump(db).await?,
+            patient_months: bulk::dump(db).await?,
         })
     }
 }
@@ -201,6 +204,7 @@ async fn write(tx: &mut Tx, made: &Made, pulled: &[(i64, Message)]) -> Result<()
         bulk::write(tx, made.contact_counts.clone(), OnConflict::Add).await?;
         bulk::write(tx, made.permit_counts.clone(), OnConflict::Add).await?;
         bulk::write(tx, made.refusal_counts.clone(), OnConflict::Add).await?;
+        bulk::write(tx, made.patient_months.clone(), OnConflict::Add).await?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Figures over many patients: contacts, permits and refusals by branch and month, and how many patients wish not to be called.
+//! Figures over many patients: contacts, permits and refusals by branch and month, contacts per patient and month, and how many patients wish not to
+//! be called or turned to that wish.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use tact_read_models::contacts::{self, ContactCount, PermitCount, RefusalCount};
+use tact_read_models::patient_months::{self, NETWORK, PatientMonth};
 use tact_read_models::patients::{self, PatientCount};
 use tact_read_models::set_aside::{self, SetAsideRow};
 use tact_service::app::database;
@@ -43,6 +45,42 @@ pub(crate) struct Figures {
     /// Patients by home branch, standing and wish.
     #[schema(value_type = Vec<Object>)]
     patients: Vec<PatientCount>,
+    /// Contacts per patient and month, and how many patients turned to "don't call me": of the whole network for callers who act for all of it, and
+    /// by branch.
+    patient_months: Vec<PatientMonthShown>,
+}
+
+/// How a month was for those who were contacted in it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PatientMonth)]
+pub(crate) struct PatientMonthShown {
+    /// Absent: of the whole network. Somebody whom two branches contact is one patient there, so that it is not the sum of the branches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<String>,
+    /// `YYYY-MM`, by UTC.
+    month: String,
+    /// Outbound contacts, whatever their outcome.
+    #[schema(example = 120)]
+    contacts: i64,
+    /// With how many patients. Who was contacted under two ids before they were merged is two.
+    #[schema(example = 80)]
+    patients: i64,
+    /// Contacts for each of them, to two decimals; absent where nobody was contacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1.5)]
+    contacts_per_patient: Option<f64>,
+    /// How many patients turned to "don't call me, I'll call you", by the branch that recorded it; one who turned back and again, twice.
+    #[schema(example = 2)]
+    turned_to_patient_initiated: i64,
+}
+
+impl From<PatientMonth> for PatientMonthShown {
+    fn from(PatientMonth { branch, month, contacts, patients, turned }: PatientMonth) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "no network has so many contacts in a month")]
+        let each = (patients > 0).then(|| (contacts as f64 / patients as f64 * 100.0).round() / 100.0);
+        let branch = (branch != NETWORK).then_some(branch);
+        Self { branch, month, contacts, patients, contacts_per_patient: each, turned_to_patient_initiated: turned }
+    }
 }
 
 pub(crate) fn month(field: &'static str, text: &str) -> Result<(), Problem> {
@@ -81,7 +119,11 @@ pub(crate) async fn figures(
     refusals.retain(|row| seen(&row.branch));
     let mut patients = patients::counts(&db).await.map_err(database)?;
     patients.retain(|row| seen(row.home_branch.as_deref().unwrap_or_default()));
-    Ok(Json(Figures { position: checkpoint.position.to_string(), contacts, permits, refusals, patients }))
+    let mut months = patient_months::between(&db, from, until).await.map_err(database)?;
+    // No branch has the network's code, so that its row is for those who act for all.
+    months.retain(|row| seen(&row.branch));
+    let patient_months = months.into_iter().map(PatientMonthShown::from).collect();
+    Ok(Json(Figures { position: checkpoint.position.to_string(), contacts, permits, refusals, patients, patient_months }))
 }
 
 /// From which moment on.

@@ -32,6 +32,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(policies::publish::publish, policies::read::all))
         .routes(routes!(policies::diff::between))
         .routes(routes!(policies::scenarios::tell))
+        .routes(routes!(policies::what_if::tell))
         .routes(routes!(policies::read::in_force))
         .routes(routes!(policies::read::one))
 }

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use chrono::Datelike;
 use tact_domain::envelope::hash;
 use tact_domain::patient::events::{Event, FeedbackGiven, Made, PreferenceSet};
 use tact_domain::patient::state::{Standing, State};
-use tact_domain::{Code, Direction, Reach, Recorded, Time, to_millis};
+use tact_domain::{Branch, Code, Direction, Reach, Recorded, Time, to_millis};
 use tact_event_log::Stored;
 use tact_read_models::audit::WishRow;
 use tact_read_models::contacts::{ContactCount, ContactRow, PermitCount, RefusalCount};
 use tact_read_models::feedback::{FeedbackRow, ThemeRow};
 use tact_read_models::history::HistoryRow;
 use tact_read_models::month;
+use tact_read_models::patient_months::{NETWORK, PatientMonth};
 use tact_read_models::patients::{PatientRow, standing_word};
 use tact_read_models::set_aside::SetAsideRow;
 use uuid::Uuid;
@@ -47,10 +49,11 @@ pub(crate) fn fold(rows: &mut Rows, patient: &mut Patient, id: Uuid, stored: &St
             history.branch = envelope.branch.as_ref().map(|b| b.as_str().to_owned());
             if !patient.set_aside {
                 let was_referrer = recommended_by_then(&patient.state, envelope.time);
+                let before = reach(&patient.state);
                 patient.trail.evolve(&mut patient.state, &recorded);
                 let before_tact = network.is_before_tact(envelope.time, stored.position);
                 happened(rows, patient, id, position, &recorded, was_referrer, before_tact);
-                wish(rows, patient, id, position, &recorded, network);
+                wish(rows, patient, id, position, &recorded, network, before);
             }
         }
         Err(unreadable) if !patient.set_aside => {
@@ -79,6 +82,10 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
+fn reach(state: &State) -> Reach {
+    state.preferences.reach.map_or(Reach::Normal, |(reach, _)| reach)
+}
+
 fn recommended_by_then(state: &State, time: Time) -> bool {
     state.recommendations.iter().any(|r| r.time <= time)
 }
@@ -101,6 +108,9 @@ fn happened(
             let key = (made.branch.as_str(), month(time), made.purpose.as_str(), made.channel, made.direction, made.outcome);
             rows.count_contact(key, &row);
             rows.contacts.push(row);
+            if made.direction == Direction::Outbound {
+                in_month(rows, &patient.state, made, time);
+            }
         }
         Event::Corrected(e) => rows.corrections.push((e.contact, e.outcome)),
         Event::Permitted(e) => rows.count_permit(e.branch.as_str(), month(time), e.purpose.as_str(), true),
@@ -117,13 +127,33 @@ fn happened(
     }
 }
 
-/// "Don't call me, I'll call you" (P4).
-fn wish(rows: &mut Rows, patient: &Patient, id: Uuid, position: i64, recorded: &Recorded, network: &Network) {
+/// Counts an outbound contact in its month, and its patient where it is the first that is known of that month: at its branch, and anywhere.
+fn in_month(rows: &mut Rows, state: &State, made: &Made, time: Time) {
+    let same_month = |other: Time| (other.year(), other.month()) == (time.year(), time.month());
+    let others = || {
+        let outbound = state.contacts.iter().filter(|c| c.direction == Direction::Outbound && c.id != made.contact);
+        outbound.filter(|c| same_month(c.time))
+    };
+    let month = month(time);
+    let at_branch = others().all(|c| c.branch != made.branch);
+    rows.count_month(made.branch.as_str(), &month, [1, i64::from(at_branch), 0]);
+    rows.count_month(NETWORK, &month, [1, i64::from(others().next().is_none()), 0]);
+}
+
+/// "Don't call me, I'll call you" (P4). `before`: how the patient wished to be reached until then.
+fn wish(rows: &mut Rows, patient: &Patient, id: Uuid, position: i64, recorded: &Recorded, network: &Network, before: Reach) {
     let Recorded { envelope, event } = recorded;
     if !matches!(event, Event::PreferenceSet(PreferenceSet { reach: Some(Reach::PatientInitiated), .. })) {
         return;
     }
     let branch = envelope.branch.as_ref().or(patient.state.home_branch.as_ref());
+    // Who says it again, and of whom a later wish is known already, does not turn to it.
+    if before != Reach::PatientInitiated && reach(&patient.state) == Reach::PatientInitiated {
+        let month = month(envelope.time);
+        for place in branch.map(Branch::as_str).into_iter().chain([NETWORK]) {
+            rows.count_month(place, &month, [0, 0, 1]);
+        }
+    }
     rows.wishes.push(WishRow {
         position,
         wish: envelope.id,
@@ -251,6 +281,11 @@ pub(crate) fn refusal_count(
     refused: i64,
 ) -> RefusalCount {
     RefusalCount { branch, month, purpose, code: code.to_owned(), refused }
+}
+
+/// A count to be added to the one that is there.
+pub(crate) fn patient_month((branch, month): crate::rows::MonthKey, [contacts, patients, turned]: [i64; 3]) -> PatientMonth {
+    PatientMonth { branch, month, contacts, patients, turned }
 }
 
 /// A count to be added to the one that is there.

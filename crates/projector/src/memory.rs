@@ -19,6 +19,7 @@ use tact_read_models::feedback::{FeedbackRow, ThemeRow};
 use tact_read_models::forgetting::ForgettingRow;
 use tact_read_models::history::HistoryRow;
 use tact_read_models::month;
+use tact_read_models::patient_months::PatientMonth;
 use tact_read_models::patients::PatientRow;
 use tact_read_models::quotas::QuotaRow;
 use tact_read_models::referrals::ReferralRow;
@@ -28,9 +29,9 @@ use uuid::Uuid;
 
 use crate::cache::{Cache, Patient};
 use crate::derive::renew;
-use crate::fold::{contact_count, fold, patient_row, permit_count, refusal_count};
+use crate::fold::{contact_count, fold, patient_month, patient_row, permit_count, refusal_count};
 use crate::network::Network;
-use crate::rows::{ContactKey, PermitKey, RefusalKey, Replaced, Rows};
+use crate::rows::{ContactKey, MonthKey, PermitKey, RefusalKey, Replaced, Rows};
 
 /// What a database would have refused.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,7 @@ struct Tables {
     contact_counts: BTreeMap<ContactKey, [i64; 4]>,
     refusals: BTreeMap<RefusalKey, i64>,
     permits: BTreeMap<PermitKey, [i64; 2]>,
+    months: BTreeMap<MonthKey, [i64; 3]>,
     due: BTreeMap<(Uuid, String, Uuid), DueRow>,
     quotas: BTreeMap<(Uuid, String, i64, Uuid), QuotaRow>,
     referrals: BTreeMap<(Uuid, Uuid), ReferralRow>,
@@ -131,6 +133,10 @@ impl Tables {
             let counts = self.permits.entry(key).or_default();
             counts.iter_mut().zip(new).for_each(|(count, new)| *count += new);
         }
+        for (key, new) in rows.months {
+            let counts = self.months.entry(key).or_default();
+            counts.iter_mut().zip(new).for_each(|(count, new)| *count += new);
+        }
         replace("due", &mut self.due, rows.due, |row| (row.patient, row.purpose.clone(), row.about), |row| row.patient)?;
         let key = |row: &QuotaRow| (row.patient, row.purpose.clone(), row.limit_no, row.about);
         replace("quotas", &mut self.quotas, rows.quotas, key, |row| row.patient)?;
@@ -181,7 +187,7 @@ impl Memory {
     pub fn rows(&self) -> usize {
         let t = &self.tables;
         let facts = t.history.len() + t.patients.len() + t.contacts.len() + t.feedback.len() + t.themes.len() + t.set_aside.len();
-        let counts = t.contact_counts.len() + t.refusals.len() + t.permits.len();
+        let counts = t.contact_counts.len() + t.refusals.len() + t.permits.len() + t.months.len();
         let derived = t.due.len() + t.quotas.len() + t.referrals.len() + t.referrers.len() + t.forgetting.len();
         facts + counts + derived + t.findings.len() + t.wishes.len()
     }
@@ -307,6 +313,7 @@ impl Memory {
         let t = &self.tables;
         let counts = t.contact_counts.iter().map(|(key, counts)| contact_count(key.clone(), *counts));
         let permits = t.permits.iter().map(|(key, counts)| permit_count(key.clone(), *counts));
+        let months = t.months.iter().map(|(key, counts)| patient_month(key.clone(), *counts));
         let refusals = t.refusals.iter().map(|(key, count)| refusal_count(key.clone(), *count));
         vec![
             lines::<FindingRow>(t.findings.values()),
@@ -320,6 +327,7 @@ impl Memory {
             lines::<ThemeRow>(t.themes.values()),
             lines::<ForgettingRow>(t.forgetting.values()),
             lines::<HistoryRow>(t.history.values()),
+            lines::<PatientMonth>(months),
             lines::<PatientRow>(t.patients.values()),
             lines::<QuotaRow>(t.quotas.values()),
             lines::<ReferralRow>(t.referrals.values()),

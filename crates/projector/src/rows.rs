@@ -19,7 +19,7 @@ use tact_read_models::set_aside::SetAsideRow;
 use uuid::Uuid;
 
 use crate::derive::Derived;
-use crate::fold::{contact_count, permit_count, refusal_count};
+use crate::fold::{contact_count, patient_month, permit_count, refusal_count};
 
 /// What refusals are counted by: branch, month, purpose and code.
 pub(crate) type RefusalKey = (String, String, String, &'static str);
@@ -29,6 +29,9 @@ pub(crate) type PermitKey = (String, String, String);
 
 /// What contacts are counted by: branch, month, purpose, channel, direction and outcome.
 pub(crate) type ContactKey = (String, String, String, Channel, Direction, Outcome);
+
+/// What months are counted by: branch, or the network, and month.
+pub(crate) type MonthKey = (String, String);
 
 /// Everything that a batch writes. Counts are kept in order, so that two writers would take their rows' locks in one order.
 #[derive(Debug, Default)]
@@ -42,6 +45,7 @@ pub(crate) struct Rows {
     pub(crate) contact_counts: BTreeMap<ContactKey, [i64; 4]>,
     pub(crate) refusals: BTreeMap<RefusalKey, i64>,
     pub(crate) permits: BTreeMap<PermitKey, [i64; 2]>,
+    pub(crate) months: BTreeMap<MonthKey, [i64; 3]>,
     pub(crate) due: Replaced<DueRow>,
     pub(crate) quotas: Replaced<QuotaRow>,
     pub(crate) referrals: Replaced<ReferralRow>,
@@ -150,6 +154,12 @@ impl Rows {
         counts[usize::from(!granted)] += 1;
     }
 
+    /// Counts contacts, patients and turnings of one month.
+    pub(crate) fn count_month(&mut self, branch: &str, month: &str, more: [i64; 3]) {
+        let counts = self.months.entry((branch.to_owned(), month.to_owned())).or_default();
+        counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
+    }
+
     /// Writes everything: a statement or a few for each table, none for each row.
     ///
     /// # Errors
@@ -169,6 +179,8 @@ impl Rows {
         let counts = self.refusals.into_iter().map(|(key, count)| refusal_count(key, count));
         bulk::write(tx, counts.collect(), OnConflict::Add).await?;
         let counts = self.permits.into_iter().map(|(key, counts)| permit_count(key, counts));
+        bulk::write(tx, counts.collect(), OnConflict::Add).await?;
+        let counts = self.months.into_iter().map(|(key, counts)| patient_month(key, counts));
         bulk::write(tx, counts.collect(), OnConflict::Add).await?;
         self.due.write(tx).await?;
         self.quotas.write(tx).await?;

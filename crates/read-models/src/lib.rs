@@ -12,6 +12,7 @@ pub mod due;
 pub mod feedback;
 pub mod forgetting;
 pub mod history;
+pub mod patient_months;
 pub mod patients;
 pub mod quotas;
 mod read_db;
@@ -29,11 +30,13 @@ pub static TABLES: Component = Component {
         include_str!("../../../migrations/postgres/read/0001_tables.sql"),
         include_str!("../../../migrations/postgres/read/0002_contacts_by_branch.sql"),
         include_str!("../../../migrations/postgres/read/0003_referrals.sql"),
+        include_str!("../../../migrations/postgres/read/0004_patient_months.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/read/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/read/0002_contacts_by_branch.sql"),
         include_str!("../../../migrations/sqlite/read/0003_referrals.sql"),
+        include_str!("../../../migrations/sqlite/read/0004_patient_months.sql"),
     ],
     durable: false,
 };
@@ -58,6 +61,7 @@ macro_rules! every_table {
             feedback::ThemeRow,
             forgetting::ForgettingRow,
             history::HistoryRow,
+            patient_months::PatientMonth,
             patients::PatientRow,
             quotas::QuotaRow,
             referrals::ReferralRow,
@@ -94,6 +98,7 @@ pub fn statements(db: &Db) -> Vec<String> {
         feedback::SQL,
         forgetting::SQL,
         history::SQL,
+        patient_months::SQL,
         patients::SQL,
         quotas::SQL,
         referrals::SQL,

@@ -4,3 +4,4 @@ pub(crate) mod diff;
 pub(crate) mod publish;
 pub(crate) mod read;
 pub(crate) mod scenarios;
+pub(crate) mod what_if;

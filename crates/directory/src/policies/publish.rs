@@ -80,18 +80,18 @@ pub(crate) async fn publish(State(app): State<Arc<App>>, write: Write<NewPolicy>
 }
 
 fn check_version(version: &str) -> Result<(), Problem> {
-    // `in-force` is a path of its own.
+    // These are paths of their own.
     let formed = (1..=64).contains(&version.len())
         && version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         && version.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && version != "in-force";
+        && !["in-force", "diff", "what-if"].contains(&version);
     if formed {
         return Ok(());
     }
     Err(Problem::field("version", "it is not a version; write 1 to 64 letters, digits, `.`, `_` and `-`, such as `2026-03`"))
 }
 
-fn refused(mistakes: &[Mistake]) -> Problem {
+pub(super) fn refused(mistakes: &[Mistake]) -> Problem {
     let first = mistakes.first().map(ToString::to_string).unwrap_or_default();
     let more = match mistakes.len() {
         0 | 1 => String::new(),
