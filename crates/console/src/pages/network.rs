@@ -4,6 +4,7 @@
 
 mod figures;
 mod policies;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -18,4 +19,5 @@ pub(crate) fn routes() -> Router<Arc<Console>> {
         .route("/network/policies", get(policies::page))
         .route("/network/policies/{version}", get(policies::text))
         .route("/network/cases", post(policies::cases))
+        .route("/network/what-if", get(what_if::page).post(what_if::ask))
 }

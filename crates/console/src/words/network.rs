@@ -45,6 +45,36 @@ pub(crate) enum Net {
     FailedNot = "Wrong numbers and what never left us are not counted.", "Чужие номера и то, что не ушло от нас, не считаются.";
     NoBranch = "no branch", "без филиала";
 
+    PerContacted = "Contacts for each patient contacted", "Обращений на одного, к кому обращались";
+    Turned = "Asked not to be called", "Попросили не звонить";
+
+    WhatIf = "What if", "Что, если бы";
+    WhatIfWhat = "What another policy would have refused and permitted in what has been recorded. Nothing is recorded, and nobody is named.", "Что другие правила запретили бы и разрешили в том, что записано. Ничего не записывается, и никто не назван.";
+    WhatIfText = "The text of a policy that is not published (TOML)", "Текст неопубликованных правил (TOML)";
+    WhatIfHelp = "Left empty: the version chosen above. At most 92 days at once; the command tact policy simulate tells of more.", "Если пусто — версия, выбранная выше. Не больше 92 дней сразу; о большем расскажет команда tact policy simulate.";
+    WhatIfAsk = "Tell", "Рассказать";
+    FromDay = "From day", "С дня";
+    UntilDay = "Until day, that day included", "По день, включительно";
+    WhatIfTold = "What would have come out otherwise", "Что вышло бы иначе";
+    WhatIfWhy = "Why", "Почему";
+    WhatIfExamples = "A few of these contacts", "Некоторые из этих обращений";
+    WouldRefuse = "would have been refused", "были бы запрещены";
+    WouldRefuseReached = "of these, reached somebody", "из них дошли до человека";
+    WouldPermit = "would have been permitted", "были бы разрешены";
+    ContactsRefused = "Contacts refused", "Обращений запрещено";
+    PermitsRefused = "Permits refused", "Разрешений не дано";
+    ContactsPermitted = "Contacts permitted", "Обращений разрешено";
+    RefusalsPermitted = "Refusals permitted", "Отказов не было бы";
+    ContactId = "Contact", "Обращение";
+    Otherwise = "Otherwise", "Иначе";
+    EventsRead = "Events read", "Прочитано событий";
+    SetAside = "Patients whose records cannot be read through", "Пациентов, записи которых не читаются до конца";
+    HowTitle = "How it is reckoned", "Как это считается";
+    HowRefused = "What the policy would have refused did not happen: later decisions do not see it.", "Запрещённого этими правилами не было: более поздние решения его не видят.";
+    HowPermitted = "What it would have permitted counts as one attempt that nobody answered; whether the patient would have been reached, nobody knows.", "Разрешённое ими считается одной попыткой без ответа: состоялся бы разговор, никто не знает.";
+    HowUnasked = "A contact that nobody asked a permit for is spared only if the policy of its day would have permitted it and this one would not: who disregarded one would have disregarded the other.", "Обращения без разрешения не было бы, только если правила того дня его допускали, а эти нет: кто не посмотрел в одни, не посмотрел бы и в другие.";
+    HowRest = "Everything else stays as it was: nobody asks, books or answers otherwise than they did.", "Всё остальное остаётся как было: никто не спрашивает, не записывается и не отвечает иначе.";
+
     PoliciesWhat = "The contact policy that decides, those before it, and what changed between them.", "Правила обращений, которые действуют, прежние, и что между ними изменилось.";
     InForce = "In force", "Действуют";
     InForceSince = "since", "с";

@@ -42,6 +42,8 @@ struct Figures {
     permits: Vec<Permits>,
     refusals: Vec<Refusals>,
     patients: Vec<Patients>,
+    #[serde(default)]
+    patient_months: Vec<PatientMonth>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +80,16 @@ struct Patients {
     standing: String,
     reach: String,
     patients: i64,
+}
+
+/// How a month was for those who were contacted in it.
+#[derive(Debug, Deserialize)]
+struct PatientMonth {
+    /// Absent: of the whole network.
+    branch: Option<SmolStr>,
+    month: String,
+    contacts_per_patient: Option<f64>,
+    turned_to_patient_initiated: i64,
 }
 
 /// Some of it, added up.
@@ -142,6 +154,9 @@ pub(super) struct Line {
     granted: String,
     refused: String,
     has_breaches: bool,
+    /// Of a month: contacts for each patient who was contacted, and how many turned to "don't call me".
+    per_contacted: String,
+    turned: String,
 }
 
 fn line(language: Language, name: String, sums: &Sums, months: u32) -> Line {
@@ -159,6 +174,8 @@ fn line(language: Language, name: String, sums: &Sums, months: u32) -> Line {
         granted: n(sums.granted),
         refused: n(sums.refused),
         has_breaches: sums.breaches > 0,
+        per_contacted: "—".to_owned(),
+        turned: "—".to_owned(),
     }
 }
 
@@ -176,6 +193,8 @@ struct Page {
     branches: Vec<Line>,
     purposes: Vec<Line>,
     reasons: Vec<(String, String)>,
+    /// Whether the person may ask what another policy would have changed.
+    tries: bool,
 }
 
 impl Page {
@@ -213,6 +232,7 @@ pub(super) async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result
         branches: Vec::new(),
         purposes: Vec::new(),
         reasons: Vec::new(),
+        tries: person.is(&["network_manager"]),
     };
     if let Some(figures) = figures {
         fill(&mut page, language, &figures);
@@ -225,7 +245,7 @@ pub(super) async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result
 }
 
 /// What is now by the service's clock, for those who may ask it; the months that a page begins with depend on nothing else.
-async fn now(person: &Person, layout: &Layout) -> Result<DateTime<Utc>, Failure> {
+pub(super) async fn now(person: &Person, layout: &Layout) -> Result<DateTime<Utc>, Failure> {
     #[derive(Deserialize)]
     struct Worklist {
         now: DateTime<Utc>,
@@ -283,7 +303,22 @@ fn fill(page: &mut Page, language: Language, figures: &Figures) {
     reasons.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     page.reasons = reasons.into_iter().map(|(code, times)| (reason(language, code), count(language, times))).collect();
     page.plot = plotted(language, &by_month);
-    page.months = by_month.iter().rev().map(|(month, sums)| line(language, when::month(language, month), sums, 1)).collect();
+    let lived = |month: &str| {
+        let of = |one: &&PatientMonth| one.month == month && one.branch.as_deref().unwrap_or_default() == only;
+        figures.patient_months.iter().find(of)
+    };
+    let lines = by_month.iter().rev().map(|(month, sums)| {
+        let line = line(language, when::month(language, month), sums, 1);
+        match lived(month) {
+            Some(lived) => Line {
+                per_contacted: lived.contacts_per_patient.map_or(line.per_contacted, |each| decimal(language, each)),
+                turned: count(language, lived.turned_to_patient_initiated),
+                ..line
+            },
+            None => line,
+        }
+    });
+    page.months = lines.collect();
     let named =
         by_branch.iter().map(|(code, sums)| line(language, branch_name(&page.layout.branches, code, language), sums, span));
     page.branches = named.collect();
@@ -294,11 +329,11 @@ fn fill(page: &mut Page, language: Language, figures: &Figures) {
     page.whole = Some(line(language, Net::Whole.word(language).to_owned(), &whole, span));
 }
 
-fn reason(language: Language, code: &str) -> String {
+pub(super) fn reason(language: Language, code: &str) -> String {
     code.parse::<Code>().map_or_else(|_| code.to_owned(), |code| capital(code.word(language)))
 }
 
-fn branch_name(branches: &[Branch], code: &str, language: Language) -> String {
+pub(super) fn branch_name(branches: &[Branch], code: &str, language: Language) -> String {
     if code.is_empty() {
         return capital(Net::NoBranch.word(language));
     }
