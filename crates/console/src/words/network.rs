@@ -52,6 +52,7 @@ pub(crate) enum Net {
     WhatIfWhat = "What another policy would have refused and permitted in what has been recorded. Nothing is recorded, and nobody is named.", "Что другие правила запретили бы и разрешили в том, что записано. Ничего не записывается, и никто не назван.";
     WhatIfText = "The text of a policy that is not published (TOML)", "Текст неопубликованных правил (TOML)";
     WhatIfHelp = "Left empty: the version chosen above. At most 92 days at once; the command tact policy simulate tells of more.", "Если пусто — версия, выбранная выше. Не больше 92 дней сразу; о большем расскажет команда tact policy simulate.";
+    WhatIfBad = "This text is not a policy", "Этот текст — не правила";
     WhatIfAsk = "Tell", "Рассказать";
     FromDay = "From day", "С дня";
     UntilDay = "Until day, that day included", "По день, включительно";

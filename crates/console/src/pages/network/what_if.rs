@@ -166,7 +166,10 @@ pub(super) async fn ask(person: Person, Form(asked): Form<Asked>) -> Result<Resp
     };
     let told = match answer {
         Ok(told) => Ok(Some(serde_json::from_value(told).map_err(|_| Failure::Ours)?)),
-        Err(failure) => Err(Wrong::of(person.language, failure)?),
+        Err(failure) => Err(Wrong::of(person.language, failure)?).map_err(|wrong: Wrong| match wrong.is_about("text") {
+            true => Wrong { what: Net::WhatIfBad.word(person.language).to_owned(), ..wrong },
+            false => wrong,
+        }),
     };
     made(&person, layout, Asked { key: key(), ..asked }, told).await
 }
