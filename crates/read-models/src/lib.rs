@@ -29,14 +29,12 @@ pub static TABLES: Component = Component {
     postgres: &[
         include_str!("../../../migrations/postgres/read/0001_tables.sql"),
         include_str!("../../../migrations/postgres/read/0002_contacts_by_branch.sql"),
-        include_str!("../../../migrations/postgres/read/0003_referrals.sql"),
-        include_str!("../../../migrations/postgres/read/0004_patient_months.sql"),
+        include_str!("../../../migrations/postgres/read/0003_referrals_and_patient_months.sql"),
     ],
     sqlite: &[
         include_str!("../../../migrations/sqlite/read/0001_tables.sql"),
         include_str!("../../../migrations/sqlite/read/0002_contacts_by_branch.sql"),
-        include_str!("../../../migrations/sqlite/read/0003_referrals.sql"),
-        include_str!("../../../migrations/sqlite/read/0004_patient_months.sql"),
+        include_str!("../../../migrations/sqlite/read/0003_referrals_and_patient_months.sql"),
     ],
     durable: false,
 };

@@ -1,4 +1,4 @@
--- Care referrals that are under way, by branch. Everything is emptied, so that the projector fills the new table from the log with the rest.
+-- Two tables more, and everything emptied, so that the projector fills them from the log with the rest.
 DELETE FROM patients;
 DELETE FROM history;
 DELETE FROM due;
@@ -16,6 +16,7 @@ DELETE FROM findings;
 DELETE FROM wishes;
 UPDATE checkpoint SET position = 0, policy = NULL;
 
+-- Care referrals that are under way, by branch.
 CREATE TABLE referrals (
     patient      BLOB NOT NULL,
     referral     BLOB NOT NULL,
@@ -28,3 +29,13 @@ CREATE TABLE referrals (
     PRIMARY KEY (patient, referral)
 ) STRICT;
 CREATE INDEX referrals_by_branch ON referrals (branch, opened_at, patient, referral);
+
+-- How many people a branch, and the network as a whole, contacted in a month, and how many turned to "don't call me". Branch '': the network.
+CREATE TABLE patient_months (
+    branch    TEXT NOT NULL,
+    month     TEXT NOT NULL,
+    contacts  INTEGER NOT NULL,
+    patients  INTEGER NOT NULL,
+    turned    INTEGER NOT NULL,
+    PRIMARY KEY (branch, month)
+) STRICT;
