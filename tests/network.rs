@@ -157,25 +157,14 @@ impl Network {
         let key = folder.path().join("shared.key");
         std::fs::write(&key, "5a".repeat(32)).unwrap();
         let settings = Settings {
-            network,
-            data: folder.path().to_owned(),
-            storage,
             id_key_file: Some(key),
             signing_key_file: Some(folder.path().join("signing.key")),
-            checkpoint_file: None,
-            feed: tact::settings::Feed::default(),
             dispatch_file,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
-            default_region: "RU".to_owned(),
-            wait: Duration::from_secs(30),
-            operator: tact_service::app::Operator::default(),
             fhir_mappings: vec![crate::tidy::root().join("tests/fhir/his.toml")],
-            themes_file: None,
-            strangers_kept_days: 30,
-            console_api_url: Vec::new(),
             sign_in,
-            now: None,
+            ..Settings::new(network, folder.path(), storage)
         };
         let target = tact::roles::databases(&settings).unwrap();
         let every = <Role as clap::ValueEnum>::value_variants();

@@ -310,31 +310,14 @@ impl Cluster {
 
     /// Settings for a part of it in this process.
     pub(crate) fn settings(&self) -> Settings {
+        let storage =
+            Storage::Servers { nats: vec![self.nats.clone()], login: None, replicas: 1, database: Secret(self.database.clone()) };
         Settings {
-            network: self.network.clone(),
-            data: self.folder.path().to_owned(),
-            storage: Storage::Servers {
-                nats: vec![self.nats.clone()],
-                login: None,
-                replicas: 1,
-                database: Secret(self.database.clone()),
-            },
             id_key_file: Some(self.folder.path().join("id.key")),
             signing_key_file: Some(self.folder.path().join("signing.key")),
-            checkpoint_file: None,
-            feed: tact::settings::Feed::default(),
-            dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
             cached_patients: 1000,
-            default_region: "RU".to_owned(),
-            wait: Duration::from_secs(30),
-            operator: tact_service::app::Operator::default(),
-            fhir_mappings: Vec::new(),
-            themes_file: None,
-            strangers_kept_days: 30,
-            console_api_url: Vec::new(),
-            sign_in: tact::settings::SignIn::default(),
-            now: None,
+            ..Settings::new(self.network.clone(), self.folder.path(), storage)
         }
     }
 

@@ -11,11 +11,13 @@ mod pictures;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use tact::settings::SignIn;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::network::{Network, id};
+use crate::sign_in::IdentityProvider;
 use crate::tidy::root;
 
 /// Both languages.
@@ -169,6 +171,20 @@ async fn whoever_signs_in_again_is_back_where_they_were() {
     }
 }
 
+/// The provider is on another site than the pages, as it is in life: what a browser sends along differs then.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_from_the_identity_provider_is_in() {
+    let provider = IdentityProvider::start_as("localhost").await;
+    let network = Network::start_to_sign_in(SignIn { public_url: None, ..provider.settings() }).await;
+    provider.tell(json!({"redirect": format!("{}/sign-in/callback", network.url())})).await;
+    provider.tell(json!({"people": {"anna": {"name": "Анна Северная", "tact": ["administrator@north"]}}})).await;
+    for language in LANGUAGES {
+        let given = json!({"language": language, "url": network.url(), "login": "anna", "name": "Анна Северная"});
+        journey("provider", given, async |what| answer(&network, what).await).await;
+    }
+    network.stop().await;
+}
+
 /// A network with something on every page.
 async fn lived_in() -> (Network, Uuid) {
     let network = Network::start().await;
@@ -188,7 +204,7 @@ async fn lived_in() -> (Network, Uuid) {
 async fn every_page_is_for_its_roles_fits_a_telephone_and_can_be_heard() {
     let (network, patient) = lived_in().await;
     let page = |path: &str| path.replace("{patient}", &patient.to_string());
-    const PAGES: [&str; 10] = [
+    const PAGES: [&str; 12] = [
         "/desk/north",
         "/find?q=zvo",
         "/patients/{patient}",
@@ -196,17 +212,19 @@ async fn every_page_is_for_its_roles_fits_a_telephone_and_can_be_heard() {
         "/feedback",
         "/feedback/others",
         "/network",
+        "/network/policies",
+        "/network/what-if",
         "/regulator",
         "/regulator/cases/{patient}",
         "/desk/east",
     ];
-    type Row<'r> = (&'r str, Option<[&'r str; 1]>, [bool; 10]);
+    type Row<'r> = (&'r str, Option<[&'r str; 1]>, [bool; 12]);
     let rows: [Row; 5] = [
-        ("administrator", Some(["north"]), [true, true, true, true, true, true, true, false, false, false]),
-        ("clinician", None, [true, true, true, true, false, false, false, false, false, true]),
-        ("network_manager", None, [true, true, true, true, true, true, true, true, true, true]),
-        ("analyst", None, [false, false, false, false, true, true, true, false, false, false]),
-        ("regulator", None, [false, false, true, false, true, true, true, true, true, false]),
+        ("administrator", Some(["north"]), [true, true, true, true, true, true, true, true, false, false, false, false]),
+        ("clinician", None, [true, true, true, true, false, false, false, true, false, false, false, true]),
+        ("network_manager", None, [true, true, true, true, true, true, true, true, true, true, true, true]),
+        ("analyst", None, [false, false, false, false, true, true, true, true, false, false, false, false]),
+        ("regulator", None, [false, false, true, false, true, true, true, true, false, true, true, false]),
     ];
     let mut roles = serde_json::Map::new();
     let mut limited = serde_json::Map::new();
@@ -227,7 +245,17 @@ async fn every_page_is_for_its_roles_fits_a_telephone_and_can_be_heard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_in_every_field_is_told_in_words_and_does_nothing() {
     let (network, patient) = lived_in().await;
-    let paths = ["/desk/north", "/find?q=zvo", "/elsewhere", "/feedback", "/network", "/regulator"].map(str::to_owned);
+    let paths = [
+        "/desk/north",
+        "/find?q=zvo",
+        "/elsewhere",
+        "/feedback",
+        "/network",
+        "/network/policies",
+        "/network/what-if",
+        "/regulator",
+    ];
+    let paths = paths.map(str::to_owned);
     let paths: Vec<String> = paths.into_iter().chain([format!("/patients/{patient}")]).collect();
     journey("hostile", json!({"paths": paths}), async |what| answer(&network, what).await).await;
     network.stop().await;

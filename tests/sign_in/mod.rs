@@ -43,7 +43,7 @@ pub(crate) async fn by_link(network: &Network, url: &str) -> Reply {
 }
 
 /// A real provider, which ends with the test.
-struct IdentityProvider {
+pub(crate) struct IdentityProvider {
     issuer: String,
     client: Client<HttpConnector, Full<Bytes>>,
     folder: tempfile::TempDir,
@@ -52,10 +52,16 @@ struct IdentityProvider {
 
 impl IdentityProvider {
     async fn start() -> Self {
+        Self::start_as("127.0.0.1").await
+    }
+
+    /// Starts it under a name of this host.
+    pub(crate) async fn start_as(host: &str) -> Self {
         let tools = tact_testbed::oidc_provider().await.unwrap();
         let mut process = Command::new(&tools.node)
             .arg(root().join("tests/sign_in/provider.mjs"))
             .arg(&tools.packages)
+            .arg(host)
             .arg(format!("{PUBLIC}/sign-in/callback"))
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -84,7 +90,7 @@ impl IdentityProvider {
     }
 
     /// The settings that lead to it.
-    fn settings(&self) -> SignIn {
+    pub(crate) fn settings(&self) -> SignIn {
         let oidc = Oidc {
             issuer: self.issuer.clone(),
             client_id: "tact".to_owned(),
@@ -95,8 +101,8 @@ impl IdentityProvider {
         SignIn { public_url: Some(PUBLIC.to_owned()), oidc: Some(oidc), ..SignIn::default() }
     }
 
-    /// Says who there is, that tokens are tampered with, or that there are new keys.
-    async fn tell(&self, what: Value) {
+    /// Says who there is, where browsers are sent back to, that tokens are tampered with, or that there are new keys.
+    pub(crate) async fn tell(&self, what: Value) {
         let answer = self.ask(Method::POST, &format!("{}/test", self.issuer), &BTreeMap::new(), what.to_string()).await;
         assert_eq!(answer.status(), 200, "{what}");
     }

@@ -1,14 +1,15 @@
 // A real identity provider (npm's oidc-provider, certified by the OpenID Foundation) on this host, with a door for the tests: who there is, other
 // keys, and ID tokens that were tampered with by whoever holds the keys.
-// Arguments: the folder of its packages, the address to send browsers back to.
+// Arguments: the folder of its packages, the name of this host by which it calls itself, the address to send browsers back to.
 import http from 'node:http';
 import { pathToFileURL } from 'node:url';
 
-const [packages, redirect] = process.argv.slice(2);
+const [packages, host, sentBackTo] = process.argv.slice(2);
 const load = (file) => import(pathToFileURL(`${packages}/${file}`));
 const { default: Provider } = await load('oidc-provider/lib/index.js');
 const jose = await load('jose/dist/webapi/index.js');
 
+let redirect = sentBackTo;
 let people = {};
 let mode = '';
 let rotations = 0;
@@ -75,11 +76,12 @@ const server = http.createServer(async (request, response) => {
   if (told.people) people = told.people;
   if (told.mode !== undefined) mode = told.mode;
   if (told.routes) routes = told.routes;
+  if (told.redirect) redirect = told.redirect;
   if (told.rotate) await start(issuer, told.rotate);
-  else if (told.routes) await start(issuer, keys[0].alg, false);
+  else if (told.routes || told.redirect) await start(issuer, keys[0].alg, false);
   return response.end('done');
 });
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
-const issuer = `http://127.0.0.1:${server.address().port}`;
+const issuer = `http://${host}:${server.address().port}`;
 await start(issuer, 'RS256');
 console.log(`ready ${issuer}`);

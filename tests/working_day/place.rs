@@ -46,25 +46,11 @@ pub(super) struct Place {
 fn settings(folder: &TempDir, storage: Storage) -> Settings {
     std::fs::write(folder.path().join("shared.key"), "3d".repeat(32)).unwrap();
     Settings {
-        network: fresh_name("day"),
-        data: folder.path().join("data"),
-        storage,
         id_key_file: Some(folder.path().join("shared.key")),
         signing_key_file: Some(folder.path().join("signing.key")),
-        checkpoint_file: None,
-        feed: tact::settings::Feed::default(),
-        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 80_000,
-        default_region: "RU".to_owned(),
-        wait: Duration::from_secs(30),
-        operator: tact_service::app::Operator::default(),
-        fhir_mappings: Vec::new(),
-        themes_file: None,
-        strangers_kept_days: 30,
-        console_api_url: Vec::new(),
-        sign_in: tact::settings::SignIn::default(),
-        now: None,
+        ..Settings::new(fresh_name("day"), folder.path().join("data"), storage)
     }
 }
 

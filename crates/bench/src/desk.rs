@@ -71,25 +71,9 @@ impl Asker {
 pub(crate) async fn run(pairs: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let settings = Settings {
-        network: "bench".to_owned(),
-        data: folder.path().to_owned(),
-        storage: Storage::Embedded,
-        id_key_file: None,
-        signing_key_file: None,
-        checkpoint_file: None,
-        feed: tact::settings::Feed::default(),
-        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: 2 * PATIENTS,
-        default_region: "RU".to_owned(),
-        wait: Duration::from_secs(30),
-        operator: tact_service::app::Operator::default(),
-        fhir_mappings: Vec::new(),
-        themes_file: None,
-        strangers_kept_days: 30,
-        console_api_url: Vec::new(),
-        sign_in: tact::settings::SignIn::default(),
-        now: None,
+        ..Settings::new("bench", folder.path(), Storage::Embedded)
     };
     let clock = Clock::by_hand(noon() - chrono::Duration::minutes(10));
     let running = roles::start(&settings, Role::value_variants(), clock.clone()).await?;

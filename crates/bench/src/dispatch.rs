@@ -105,25 +105,14 @@ async fn ours(database: &str, messages: usize) -> Result<(Sample, serde_json::Va
     );
     std::fs::write(&file, text)?;
     let settings = Settings {
-        network: fresh_name("bench"),
-        data: folder.path().to_owned(),
-        storage: Storage::Servers { nats: vec![nats.url()], login: None, replicas: 1, database: Secret(database.to_owned()) },
         id_key_file: Some(folder.path().join("id.key")),
-        signing_key_file: None,
-        checkpoint_file: None,
-        feed: tact::settings::Feed::default(),
-        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: messages * 2,
-        default_region: "RU".to_owned(),
-        wait: Duration::from_secs(30),
-        operator: tact_service::app::Operator::default(),
-        fhir_mappings: Vec::new(),
-        themes_file: None,
-        strangers_kept_days: 30,
-        console_api_url: Vec::new(),
-        sign_in: tact::settings::SignIn::default(),
-        now: None,
+        ..Settings::new(
+            fresh_name("bench"),
+            folder.path(),
+            Storage::Servers { nats: vec![nats.url()], login: None, replicas: 1, database: Secret(database.to_owned()) },
+        )
     };
     let app = tact::roles::open(&settings, Clock::by_hand(noon())).await?;
     prepare(app.transactor.log(), &settings.network).await?;

@@ -39,25 +39,15 @@ async fn over_http(work: &Arc<Work>, nats: &str, database: String, in_flight: us
     let key = folder.path().join("id.key");
     std::fs::write(&key, "11".repeat(32))?;
     let settings = Settings {
-        network: fresh_name("bench"),
-        data: folder.path().to_owned(),
-        storage: Storage::Servers { nats: vec![nats.to_owned()], login: None, replicas: 1, database: Secret(database) },
         id_key_file: Some(key),
         signing_key_file: Some(folder.path().join("signing.key")),
-        checkpoint_file: None,
-        feed: tact::settings::Feed::default(),
-        dispatch_file: None,
         listen: ([127, 0, 0, 1], 0).into(),
         cached_patients: work.patients.len() * 2,
-        default_region: "RU".to_owned(),
-        wait: std::time::Duration::from_secs(30),
-        operator: tact_service::app::Operator::default(),
-        fhir_mappings: Vec::new(),
-        themes_file: None,
-        strangers_kept_days: 30,
-        console_api_url: Vec::new(),
-        sign_in: tact::settings::SignIn::default(),
-        now: None,
+        ..Settings::new(
+            fresh_name("bench"),
+            folder.path(),
+            Storage::Servers { nats: vec![nats.to_owned()], login: None, replicas: 1, database: Secret(database) },
+        )
     };
     let clock = tact_service::clock::Clock::by_hand(noon());
     // Only what an answer needs: the projector would share the cores.

@@ -114,25 +114,9 @@ async fn idle() -> Result<()> {
     if std::env::var_os("TACT_TEST_IDLE").is_some() {
         let folder = tempfile::tempdir()?;
         let settings = Settings {
-            network: "bench".to_owned(),
-            data: folder.path().to_owned(),
-            storage: Storage::Embedded,
-            id_key_file: None,
             signing_key_file: Some(folder.path().join("signing.key")),
-            checkpoint_file: None,
-            feed: tact::settings::Feed::default(),
-            dispatch_file: None,
             listen: ([127, 0, 0, 1], 0).into(),
-            cached_patients: 50_000,
-            default_region: "RU".to_owned(),
-            wait: std::time::Duration::from_secs(30),
-            operator: tact_service::app::Operator::default(),
-            fhir_mappings: Vec::new(),
-            themes_file: None,
-            strangers_kept_days: 30,
-            console_api_url: Vec::new(),
-            sign_in: tact::settings::SignIn::default(),
-            now: None,
+            ..Settings::new("bench", folder.path(), Storage::Embedded)
         };
         let running = roles::start(&settings, Role::value_variants(), Clock::machine()).await?;
         println!("embedded and idle: {:.1} MB resident (target: under 60)", resident()? as f64 / 1e6);

@@ -3,13 +3,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::Console;
 use crate::pages::trouble;
 use crate::person::language_of;
 
@@ -99,7 +98,7 @@ pub(crate) fn is_part(request: &axum::http::HeaderMap) -> bool {
 }
 
 /// Makes pages of failures. Whoever is signed out is sent to sign in, and comes back to where they were.
-pub(crate) async fn shown(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
+pub(crate) async fn shown(request: Request, next: Next) -> Response {
     let language = language_of(request.headers());
     let (part, reads) = (is_part(request.headers()), request.method() == axum::http::Method::GET);
     let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
@@ -109,7 +108,7 @@ pub(crate) async fn shown(State(console): State<Arc<Console>>, request: Request,
         let back = if reads { here } else { "/".to_owned() };
         return Redirect::to(&crate::api::query("/sign-in", &[("back", &back)])).into_response();
     }
-    let mut page = trouble::page(&console, language, &failure, part);
+    let mut page = trouble::page(language, &failure, part);
     *page.status_mut() = failure.status();
     page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     page

@@ -15,6 +15,19 @@ pub(crate) struct Branch {
     pub(crate) branch: SmolStr,
     pub(crate) name: String,
     pub(crate) time_zone: String,
+    /// Where it is, if that was said.
+    #[serde(default)]
+    pub(crate) place: Option<Point>,
+    /// What it offers, by code.
+    #[serde(default)]
+    pub(crate) services: Vec<String>,
+}
+
+/// A point on the map, in degrees.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +67,8 @@ pub(crate) struct Layout {
     pub(crate) done: Option<&'static str>,
     /// The page itself, for whoever changes the language.
     pub(crate) here: String,
+    /// All branches of the network.
+    pub(crate) all: Vec<Branch>,
     /// The branches whose desk the person may sit at.
     pub(crate) branches: Vec<Branch>,
 }
@@ -61,19 +76,20 @@ pub(crate) struct Layout {
 impl Layout {
     /// Around a page of somebody who is signed in.
     pub(crate) async fn of(person: &Person, part: Part, title: impl Into<String>) -> Result<Self, Failure> {
-        let mut branches = branches(person).await?;
+        let all = branches(person).await?;
+        let mut branches = all.clone();
         if let Some(own) = &person.me.branches {
             branches.retain(|branch| own.contains(&branch.branch));
         }
         let language = person.language;
-        let all = [
+        let parts = [
             (Part::Desk, "/desk", Say::NavDesk, person.has_desk()),
             (Part::Elsewhere, "/elsewhere", Say::NavElsewhere, person.has_desk()),
             (Part::Feedback, "/feedback", Say::NavFeedback, !person.is(&["system"]) && !person.is(&["clinician"])),
             (Part::Network, "/network", Say::NavNetwork, person.is(&["network_manager", "analyst"])),
             (Part::Regulator, "/regulator", Say::NavRegulator, person.is(&["regulator", "network_manager"])),
         ];
-        let ways = all.into_iter().filter(|(.., may)| *may).map(|(of, href, word, _)| Way {
+        let ways = parts.into_iter().filter(|(.., may)| *may).map(|(of, href, word, _)| Way {
             href: href.to_owned(),
             word: word.word(language),
             current: of == part,
@@ -86,6 +102,7 @@ impl Layout {
             finds: person.has_desk(),
             done: done(&person.here).map(|done| done.word(language)),
             here: person.here.clone(),
+            all,
             branches,
         })
     }
@@ -100,8 +117,19 @@ impl Layout {
             finds: false,
             done: None,
             here: here.to_owned(),
+            all: Vec::new(),
             branches: Vec::new(),
         }
+    }
+
+    /// A branch by its code.
+    pub(crate) fn branch(&self, code: &str) -> Option<&Branch> {
+        self.all.iter().find(|branch| branch.branch == code)
+    }
+
+    /// What a branch is called; its code, where there is none.
+    pub(crate) fn name_of(&self, code: &str) -> String {
+        self.branch(code).map_or_else(|| code.to_owned(), |branch| branch.name.clone())
     }
 
     pub(crate) fn say(&self, what: Say) -> &'static str {
@@ -155,6 +183,7 @@ fn done(here: &str) -> Option<Say> {
         "request" => Say::DoneRequest,
         "contact" => Say::DoneContact,
         "released" => Say::DoneReleased,
+        "ended-already" => Say::EndedAlready,
         "permitted" => Say::DonePermitted,
         "refused" => Say::DoneRefused,
         "registered" => Say::DoneRegistered,

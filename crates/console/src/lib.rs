@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::header;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
@@ -56,7 +56,7 @@ pub fn routes(setup: Setup) -> Router {
     let secure = setup.public_url.starts_with("https://");
     let console = Arc::new(Console { api: setup.api, secure, provider: setup.provider });
     pages::routes()
-        .layer(from_fn_with_state(console.clone(), failure::shown))
+        .layer(from_fn(failure::shown))
         .layer(from_fn(guard::same_origin))
         .merge(assets::routes())
         .layer(from_fn(guard::headers))
@@ -82,19 +82,35 @@ const PAGES: [&str; 13] = [
     "sign-out",
 ];
 
-/// Pages and API in one process: what is a page's, or is asked for by a browser that wants one, goes to the pages; all else to the API.
+/// Pages and API in one process: the pages' own paths go to them, all else to the API. A browser that asks the API for a page which is not
+/// there is told so by a page.
 pub fn beside(api: Router, pages: Router) -> Router {
     Router::new().fallback(async move |request: Request| {
-        let to = if is_page(&request) { pages } else { api };
-        to.oneshot(request).await
+        let first = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
+        if PAGES.contains(&first) {
+            return pages.oneshot(request).await;
+        }
+        let lost = wants_page(&request).then(|| head(&request));
+        let answer = api.oneshot(request).await?;
+        match lost {
+            Some(request) if answer.status() == StatusCode::NOT_FOUND => pages.oneshot(request).await,
+            _ => Ok(answer),
+        }
     })
 }
 
-fn is_page(request: &Request) -> bool {
-    let first = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
-    if PAGES.contains(&first) {
-        return true;
-    }
+/// Whether a browser goes there, and not a program.
+fn wants_page(request: &Request) -> bool {
+    let path = request.uri().path();
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    first != "v1" && first != "fhir" && accepts.contains("text/html") && !request.uri().path().contains('.')
+    accepts.contains("text/html") && !path.starts_with("/v1/") && !path.starts_with("/fhir/")
+}
+
+/// The same request without its body.
+fn head(request: &Request) -> Request {
+    let mut head = Request::default();
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
 }

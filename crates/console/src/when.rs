@@ -1,6 +1,6 @@
 //! Times as somebody at a desk reads them: today's by the hour, others by their day; always by one clock, whose name the page says once.
 
-use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 use tact_words::Language;
 
@@ -47,10 +47,7 @@ impl Wall {
     /// `today`, `tomorrow`, `yesterday`, `3 March`, `3 March 2027`.
     pub(crate) fn day(&self, day: NaiveDate) -> String {
         let today = self.date(self.now);
-        let word = |english: &'static str, russian: &'static str| match self.language {
-            Language::English => english.to_owned(),
-            Language::Russian => russian.to_owned(),
-        };
+        let word = |english, russian| self.language.of(english, russian).to_owned();
         match (day - today).num_days() {
             0 => word("today", "сегодня"),
             1 => word("tomorrow", "завтра"),
@@ -91,6 +88,27 @@ pub(crate) fn month(language: Language, text: &str) -> String {
     }
 }
 
+/// A month such as `2026-03` where there is little room: `03/26`, `03.26`. What is none stays as it is.
+pub(crate) fn short_month(language: Language, text: &str) -> String {
+    match text.split_once('-') {
+        Some((year, month)) => {
+            let year = year.get(2..).unwrap_or(year);
+            language.of(&format!("{month}/{year}"), &format!("{month}.{year}")).to_owned()
+        }
+        None => text.to_owned(),
+    }
+}
+
+/// The months from one such as `2026-03` to another, both included; none, if one of them is no month.
+pub(crate) fn months(first: &str, last: &str) -> impl Iterator<Item = String> {
+    let day = |text: &str| format!("{text}-01").parse::<NaiveDate>().ok();
+    let span = day(first).zip(day(last)).into_iter();
+    let all = span.flat_map(|(first, last)| {
+        (0_u32..).map_while(move |n| first.checked_add_months(Months::new(n))).take_while(move |month| *month <= last)
+    });
+    all.map(|month| format!("{:04}-{:02}", month.year(), month.month()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +131,11 @@ mod tests {
         assert_eq!(wall(Language::Russian).brief(at("2026-03-02T11:05:00Z")), "14:05");
         assert_eq!(month(Language::Russian, "2026-03"), "март 2026");
         assert_eq!(month(Language::English, "2026-13"), "2026-13");
+        assert_eq!(
+            (short_month(Language::English, "2026-03"), short_month(Language::Russian, "2026-03")),
+            ("03/26".into(), "03.26".into())
+        );
+        assert_eq!(months("2025-11", "2026-01").collect::<Vec<_>>(), ["2025-11", "2025-12", "2026-01"]);
+        assert_eq!(months("2026-01", "2025-11").count() + months("2026", "2026-11").count(), 0);
     }
 }

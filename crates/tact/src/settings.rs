@@ -285,6 +285,33 @@ pub struct Settings {
     pub now: Option<Time>,
 }
 
+impl Settings {
+    /// A network with everything else as it is where nobody sets it.
+    pub fn new(network: impl Into<String>, data: impl Into<PathBuf>, storage: Storage) -> Self {
+        Self {
+            network: network.into(),
+            data: data.into(),
+            storage,
+            id_key_file: None,
+            signing_key_file: None,
+            checkpoint_file: None,
+            feed: Feed::default(),
+            dispatch_file: None,
+            listen: ([127, 0, 0, 1], 8080).into(),
+            cached_patients: 50_000,
+            default_region: "RU".to_owned(),
+            wait: std::time::Duration::from_secs(30),
+            operator: Operator::default(),
+            fhir_mappings: Vec::new(),
+            themes_file: None,
+            strangers_kept_days: 30,
+            console_api_url: Vec::new(),
+            sign_in: SignIn::default(),
+            now: None,
+        }
+    }
+}
+
 /// Where the feed for analysts goes on NATS, and how much of it is kept there.
 #[derive(Debug, Clone, Default)]
 pub struct Feed {
@@ -405,19 +432,17 @@ impl Given {
         if matches!(storage, Storage::Embedded) && (feed.login.is_some() || feed.limits != FeedLimits::default()) {
             bail!("`feed_...` is for the feed's stream on NATS, but the log is embedded: leave it out");
         }
+        let usual = Settings::new(network, data, storage);
         Ok(Settings {
-            network,
-            data,
-            storage,
             id_key_file: first!(id_key_file),
             signing_key_file: first!(signing_key_file),
             checkpoint_file: first!(checkpoint_file),
             feed,
             dispatch_file: first!(dispatch_file),
-            listen: first!(listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
-            cached_patients: first!(cached_patients).unwrap_or(50_000),
-            default_region: first!(default_region).unwrap_or_else(|| "RU".to_owned()),
-            wait: std::time::Duration::from_secs(first!(wait).unwrap_or(30)),
+            listen: first!(listen).unwrap_or(usual.listen),
+            cached_patients: first!(cached_patients).unwrap_or(usual.cached_patients),
+            default_region: first!(default_region).unwrap_or_else(|| usual.default_region.clone()),
+            wait: first!(wait).map_or(usual.wait, std::time::Duration::from_secs),
             operator: Operator {
                 name: line("operator_name", first!(operator_name))?,
                 address: line("operator_address", first!(operator_address))?,
@@ -425,10 +450,11 @@ impl Given {
             },
             fhir_mappings: first!(fhir_mappings).map(|files| paths(&files)).unwrap_or_default(),
             themes_file: first!(themes_file),
-            strangers_kept_days: first!(strangers_kept_days).unwrap_or(30),
+            strangers_kept_days: first!(strangers_kept_days).unwrap_or(usual.strangers_kept_days),
             console_api_url: first!(console_api_url).map(|urls| listed(&urls).map(str::to_owned).collect()).unwrap_or_default(),
             sign_in: self.sign_in.settle(&file.sign_in)?,
             now: self.now,
+            ..usual
         })
     }
 

@@ -23,7 +23,7 @@ const browser = await chromium.launch({ executablePath: process.env.TACT_TEST_BR
 const troubles = [];
 
 /// A browser window of somebody's own.
-export async function open({ language = 'en', width = 1280, height = 900, dark = false, state } = {}) {
+export async function open({ language = 'en', width = 1280, height = 900, dark = false, state, also } = {}) {
   const context = await browser.newContext({
     viewport: { width, height }, locale: language === 'ru' ? 'ru-RU' : 'en-GB', colorScheme: dark ? 'dark' : 'light', storageState: state, acceptDownloads: true,
   });
@@ -32,10 +32,10 @@ export async function open({ language = 'en', width = 1280, height = 900, dark =
   page.on('pageerror', (error) => troubles.push(`${page.url()}: ${error}`));
   page.on('dialog', (dialog) => { troubles.push(`${page.url()}: a script has asked something`); dialog.dismiss(); });
   page.on('console', (message) => { if (/Content.Security.Policy/i.test(message.text())) troubles.push(`${page.url()}: ${message.text()}`); });
-  // Nothing from elsewhere.
+  // Nothing from elsewhere; what the pages of another site do, to which a journey goes, is theirs.
   page.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith('http') && url.hostname !== '127.0.0.1') troubles.push(`${page.url()} asks ${url}`);
+    const [from, to] = [page.url(), request.url()].map((text) => new URL(text));
+    if (to.protocol.startsWith('http') && ![to.hostname, from.hostname].includes(also) && to.hostname !== '127.0.0.1') troubles.push(`${from} asks ${to}`);
   });
   return page;
 }

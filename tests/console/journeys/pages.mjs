@@ -1,5 +1,6 @@
 // Every page for every role: shown to whom it is for, and a clear word to whom it is not. Those that are shown fit a telephone, print without
 // what is only for a screen, and axe finds nothing serious in light or dark.
+import { readFileSync } from 'node:fs';
 import { accessible, assert, end, fits, given, signedIn } from './lib.mjs';
 import { words } from './words.mjs';
 
@@ -24,6 +25,14 @@ for (const [at, [role, pages]] of Object.entries(given.roles).entries()) {
     assert.ok(!await page.getByRole('navigation').first().isVisible(), `${path}: the way around is not printed`);
     await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
     await page.setViewportSize({ width: 1280, height: 800 });
+    if (!path.startsWith('/regulator/cases/')) continue;
+    // The command on the page needs this file.
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'network.keys' }).click()]);
+    assert.equal(download.suggestedFilename(), 'network.keys');
+    const keys = await fetch(new URL('/keys', page.url())).then((answer) => answer.text());
+    assert.equal(readFileSync(await download.path(), 'utf8'), keys);
   }
+  assert.equal((await page.goto(new URL('/no-such-page', page.url()).href)).status(), 404);
+  await page.getByRole('heading', { name: w.noPage }).waitFor();
 }
 await end();

@@ -20,10 +20,10 @@ use uuid::Uuid;
 
 use crate::Console;
 use crate::api::query;
-use crate::failure::{Failure, Problem, is_part};
+use crate::failure::{Failure, is_part};
 use crate::form::{Form, key, said};
-use crate::layout::{Branch, Layout, Part, branches};
-use crate::pages::{back, ours, rendered};
+use crate::layout::{Branch, Layout, Part};
+use crate::pages::{back, dial, ours, rendered};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::{self, Say};
@@ -85,19 +85,14 @@ async fn page(person: Person, Path(code): Path<SmolStr>, headers: HeaderMap) -> 
 }
 
 async fn shown(person: &Person, code: &str, part: bool) -> Result<Response, Failure> {
-    let branch = branch(person, code).await?;
-    let title = format!("{}: {}", Say::DeskTitle.word(person.language), branch.name);
-    let layout = Layout::of(person, Part::Desk, title).await?;
+    let mut layout = Layout::of(person, Part::Desk, "").await?;
+    let branch = layout.branch(code).cloned().ok_or(Failure::NoPage)?;
+    layout.title = format!("{}: {}", Say::DeskTitle.word(person.language), branch.name);
     let lists = list::of(person, &branch).await?;
     if part {
         return rendered(person.language, &DeskLists { layout, branch, lists });
     }
     rendered(person.language, &Desk { layout, branch, lists })
-}
-
-/// A branch by its code.
-pub(crate) async fn branch(person: &Person, code: &str) -> Result<Branch, Failure> {
-    branches(person).await?.into_iter().find(|branch| branch.branch == code).ok_or(Failure::NoPage)
 }
 
 /// What every form of an entry names.
@@ -200,13 +195,20 @@ struct Unused {
 }
 
 async fn release(person: Person, Path(code): Path<SmolStr>, Form(unused): Form<Unused>) -> Result<Response, Failure> {
-    let path = format!("/v1/patients/{}/permits/{}/release", unused.patient, unused.permit);
-    match person.post(&path, &unused.key, &json!({})).await {
-        // What is dead already need not be given back.
-        Ok(_) | Err(Failure::Problem(Problem { .. })) => {}
-        Err(failure) => return Err(failure),
+    let what = given_back(&person, &unused.key, unused.patient, unused.permit).await?;
+    Ok(done(unused.back.as_deref(), &code, what, unused.patient))
+}
+
+/// Gives a permit back, and says what the page then says. One that has expired, or under which a contact has begun, is not given back: that is
+/// said, and it is no failure.
+pub(crate) async fn given_back(person: &Person, key: &str, patient: Uuid, permit: Uuid) -> Result<&'static str, Failure> {
+    match person.post(&format!("/v1/patients/{patient}/permits/{permit}/release"), key, &json!({})).await {
+        Ok(_) => Ok("released"),
+        Err(Failure::Problem(problem)) if problem.kind() == "untrue" && problem.field.as_deref() == Some("permit") => {
+            Ok("ended-already")
+        }
+        Err(failure) => Err(failure),
     }
-    Ok(done(unused.back.as_deref(), &code, "released", unused.patient))
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,7 +25,7 @@ use crate::api::query;
 use crate::failure::Failure;
 use crate::form::{key, said};
 use crate::layout::{Branch, Layout, Part};
-use crate::pages::rendered;
+use crate::pages::rendered_as;
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::Say;
@@ -196,10 +196,10 @@ async fn shown(person: &Person, asked: Asked, typed: Typed, wrong: Option<Wrong>
         return Ok(Redirect::to("/desk").into_response());
     };
     let list = query(&format!("/v1/branches/{}/worklist", branch.branch), &[("purpose", CALL_BACK), ("limit", "200")]);
-    let (worklist, ours) = futures::try_join!(person.get::<Worklist>(&list), found::ours(person))?;
+    let worklist: Worklist = person.get(&list).await?;
     let wall = Wall::new(language, &branch.time_zone, worklist.now);
-    let place = ours.iter().find(|one| one.branch == branch.branch).and_then(|one| one.place);
-    let (found, mistaken) = found::search(person, &asked, &wall, &ours, place).await?;
+    let place = branch.place;
+    let (found, mistaken) = found::search(person, &asked, &wall, &layout.all, place).await?;
     let wrong = wrong.or(mistaken);
     let known = patient.as_ref().zip(asked.patient).map(|(shown, id)| Known { id, name: shown.name(person) });
     let under_way = match (&known, &patient) {
@@ -230,11 +230,7 @@ async fn shown(person: &Person, asked: Asked, typed: Typed, wrong: Option<Wrong>
         manages: person.is(&["network_manager"]),
         wrong,
     };
-    let mut response = rendered(language, &page)?;
-    if let Some(wrong) = &page.wrong {
-        *response.status_mut() = wrong.status;
-    }
-    Ok(response)
+    rendered_as(language, &page, page.wrong.as_ref().map(|wrong| wrong.status))
 }
 
 /// Clinicians who have left, by name.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use tact_words::Language;
@@ -58,6 +59,20 @@ pub(crate) fn rendered(language: Language, page: &impl Template) -> Result<Respo
     let mut response = Html(html).into_response();
     response.headers_mut().insert(axum::http::header::CONTENT_LANGUAGE, axum::http::HeaderValue::from_static(language.tag()));
     Ok(response)
+}
+
+/// The same under another status: of what is wrong with it, if anything is.
+pub(crate) fn rendered_as(language: Language, page: &impl Template, status: Option<StatusCode>) -> Result<Response, Failure> {
+    let mut response = rendered(language, page)?;
+    if let Some(status) = status {
+        *response.status_mut() = status;
+    }
+    Ok(response)
+}
+
+/// A telephone number as a `tel:` address takes it.
+pub(crate) fn dial(phone: &str) -> String {
+    phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
 }
 
 /// Back to a page of ours, after a form.

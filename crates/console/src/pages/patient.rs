@@ -22,9 +22,9 @@ use crate::Console;
 use crate::api::query;
 use crate::failure::Failure;
 use crate::form::key;
-use crate::layout::{Branch, Layout, Part, branches};
+use crate::layout::{Branch, Layout, Part};
 use crate::pages::desk::list::{id_of, staff};
-use crate::pages::rendered;
+use crate::pages::{dial, rendered};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::elsewhere::Care;
@@ -147,11 +147,10 @@ const MOST: usize = 1000;
 async fn page(person: Person, Path(id): Path<Uuid>) -> Result<Response, Failure> {
     let language = person.language;
     let path = format!("/v1/patients/{id}");
-    let all = branches(&person).await?;
-    let named = |code: &str| all.iter().find(|b| b.branch == code).map_or_else(|| code.to_owned(), |b| b.name.clone());
+    let layout = Layout::of(&person, Part::Desk, "").await?;
+    let named = |code: &str| layout.name_of(code);
     let history: History = person.get(&format!("{path}/history?limit={MOST}")).await?;
     let shown: Option<Shown> = if person.has_desk() { Some(person.get(&path).await?) } else { None };
-    let layout = Layout::of(&person, Part::Desk, "").await?;
     let home = shown.as_ref().and_then(|shown| shown.home_branch.clone());
     let branch = layout.branches.iter().find(|b| Some(&b.branch) == home.as_ref()).or(layout.branches.first()).cloned();
     let standing = shown.as_ref().map_or("open", |shown| parts::standing(&shown.standing));
@@ -213,7 +212,7 @@ async fn page(person: Person, Path(id): Path<Uuid>) -> Result<Response, Failure>
         id,
         key: key(),
         facts: facts.into_iter().flatten().collect(),
-        dial: phone.as_ref().map(|phone| phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()),
+        dial: phone.as_deref().map(dial),
         phone,
         name,
         notice: notice.map(|say| say.word(language).to_owned()),

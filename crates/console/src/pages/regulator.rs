@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query};
-use axum::http::{HeaderName, Method, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
@@ -22,17 +22,21 @@ use crate::Console;
 use crate::api::{Sent, query, request, written};
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, key, said};
-use crate::layout::{Layout, Part, branches};
-use crate::pages::rendered;
+use crate::layout::{Layout, Part};
+use crate::pages::{rendered, rendered_as};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::{self, Say, Told};
+
+/// Who may read a case without who it is about, and take the file.
+const CHECKERS: &[&str] = &["regulator", "network_manager"];
 
 pub(crate) fn routes() -> Router<Arc<Console>> {
     Router::new()
         .route("/regulator", get(page))
         .route("/regulator/cases/{patient}", get(case))
         .route("/regulator/cases/{patient}/export", post(export))
+        .route("/regulator/keys", get(keys))
 }
 
 #[derive(Deserialize)]
@@ -85,13 +89,12 @@ async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result<Response, 
         }
     }
     let layout = Layout::of(&person, Part::Regulator, Say::NavRegulator.word(person.language)).await?;
-    let named = branches(&person).await?;
     let mut pairs = vec![("limit", "50")];
     pairs.extend(wanted.after.as_deref().map(|after| ("after", after)));
     let found: Findings = person.get(&query("/v1/audit/findings", &pairs)).await?;
     let language = person.language;
     let lines = found.findings.into_iter().map(|finding| {
-        let branch = named.iter().find(|branch| branch.branch == finding.branch);
+        let branch = layout.branch(&finding.branch);
         let wall = Wall::new(language, branch.map_or("UTC", |branch| &branch.time_zone), DateTime::UNIX_EPOCH);
         let contact = format!("{}, {}", words::purpose(language, &finding.purpose), words::channel(language, &finding.channel));
         Line {
@@ -99,16 +102,13 @@ async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result<Response, 
             when: wall.moment(finding.time),
             what: found_word(&finding.kind).word(language),
             contact,
-            branch: branch.map_or_else(|| finding.branch.to_string(), |branch| branch.name.clone()),
+            branch: layout.name_of(&finding.branch),
         }
     });
-    let lines = lines.collect();
+    let lines: Vec<Line> = lines.collect();
     let next = found.next.map(|after| query("/regulator", &[("after", &after)]));
-    let mut response = rendered(language, &Page { layout, case, unknown, lines, next })?;
-    if unknown {
-        *response.status_mut() = axum::http::StatusCode::NOT_FOUND;
-    }
-    Ok(response)
+    let status = unknown.then_some(StatusCode::NOT_FOUND);
+    rendered_as(language, &Page { layout, case, unknown, lines, next }, status)
 }
 
 /// What was found, in words.
@@ -177,12 +177,12 @@ struct Case {
 
 async fn case(person: Person, Path(id): Path<Uuid>) -> Result<Response, Failure> {
     // A desk reads the same on the patient's page, with names; the file is not for it.
-    if !person.is(&["regulator", "network_manager"]) {
+    if !person.is(CHECKERS) {
         return Err(Failure::Problem(Problem::forbidden()));
     }
     let language = person.language;
-    let all = branches(&person).await?;
-    let named = |code: &str| all.iter().find(|b| b.branch == code).map_or_else(|| code.to_owned(), |b| b.name.clone());
+    let layout = Layout::of(&person, Part::Regulator, Say::CaseTitle.word(language)).await?;
+    let named = |code: &str| layout.name_of(code);
     let history: History = person.get(&format!("/v1/patients/{id}/history?limit=1000")).await?;
     let zone = history.events.first().and_then(|step| step.data["time_zone"].as_str()).unwrap_or("UTC").to_owned();
     let wall = Wall::new(language, &zone, DateTime::UNIX_EPOCH);
@@ -195,7 +195,6 @@ async fn case(person: Person, Path(id): Path<Uuid>) -> Result<Response, Failure>
         breach: step.breach == Some(true),
     });
     let entries = entries.collect();
-    let layout = Layout::of(&person, Part::Regulator, Say::CaseTitle.word(language)).await?;
     let grounds = ExportPurpose::ALL.iter().map(|purpose| (purpose.as_str(), purpose.word(language))).collect();
     rendered(language, &Case { layout, id, key: key(), entries, more: history.next.is_some(), grounds })
 }
@@ -226,4 +225,17 @@ async fn export(person: Person, Path(id): Path<Uuid>, Form(form): Form<Export>) 
         }
     }
     Ok(response)
+}
+
+/// The network's public keys, as the file that the command on the page names. They are for whoever can read a case; anybody has them from the API.
+async fn keys(person: Person) -> Result<Response, Failure> {
+    if !person.is(CHECKERS) {
+        return Err(Failure::Problem(Problem::forbidden()));
+    }
+    let keys = person.console.api.ask(Method::GET, "/keys", Some(&person.token), None).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"network.keys\""),
+    ];
+    Ok((headers, keys).into_response())
 }

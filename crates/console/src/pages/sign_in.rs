@@ -13,14 +13,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::json;
-use tact_words::Word;
+use tact_words::{Language, Word};
 
 use crate::Console;
 use crate::api::{Sent, read, written};
 use crate::failure::Failure;
 use crate::form::{Form, key, said};
 use crate::layout::Layout;
-use crate::pages::{back, ours, rendered};
+use crate::pages::{back, ours, rendered, rendered_as};
 use crate::person::{PENDING, Person, Reads, cookie, language_cookie, pending_cookie, session_cookie};
 use crate::words::Say;
 
@@ -84,10 +84,8 @@ async fn by_link(
         Ok(session) => Ok(signed_in(&console, &session, to)),
         Err(Failure::Problem(problem)) if problem.status().is_client_error() && problem.status() != 429 => {
             let layout = Layout::open(language, Say::SignIn.word(language), "/sign-in");
-            let mut response =
-                rendered(language, &SignIn { layout, back: ours(to).to_owned(), provider: console.provider, wrong: true })?;
-            *response.status_mut() = problem.status();
-            Ok(response)
+            let page = SignIn { layout, back: ours(to).to_owned(), provider: console.provider, wrong: true };
+            rendered_as(language, &page, Some(problem.status()))
         }
         Err(failure) => Err(failure),
     }
@@ -110,10 +108,11 @@ struct Pending {
     url: String,
 }
 
-async fn to_provider(State(console): State<Arc<Console>>) -> Result<Response, Failure> {
+async fn to_provider(State(console): State<Arc<Console>>, Reads(language): Reads) -> Result<Response, Failure> {
     let answer = console.api.ask(Method::POST, "/v1/sign-ins", None, Some(Sent { key: &key(), body: b"{}" })).await?;
     let pending: Pending = read(&answer)?;
-    let mut response = axum::response::IntoResponse::into_response(axum::response::Redirect::to(&pending.url));
+    // A form leads to no other host, not by a redirect either (`form-action`); a page does.
+    let mut response = onward(language, Say::ToProvider, pending.url)?;
     response.headers_mut().append(header::SET_COOKIE, pending_cookie(&console, Some(&pending.sign_in)));
     Ok(response)
 }
@@ -124,8 +123,21 @@ struct Callback {
     state: Option<String>,
 }
 
+/// A page from which a browser goes on by itself.
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct Onward {
+    layout: Layout,
+    to: String,
+}
+
+fn onward(language: Language, what: Say, to: String) -> Result<Response, Failure> {
+    rendered(language, &Onward { layout: Layout::open(language, what.word(language), "/sign-in"), to })
+}
+
 async fn from_provider(
     State(console): State<Arc<Console>>,
+    Reads(language): Reads,
     headers: HeaderMap,
     from: From,
     Query(callback): Query<Callback>,
@@ -136,7 +148,10 @@ async fn from_provider(
         return Err(Failure::SignedOut);
     };
     let session = session(&console, from, &json!({"sign_in": pending, "code": code, "state": state})).await?;
-    let mut response = signed_in(&console, &session, "/");
+    // The browser was sent here from elsewhere, and a redirect would still count as from there: the new cookie, which is `Strict`, would not go
+    // along. From a page of ours it does.
+    let mut response = onward(language, Say::SignedIn, "/".to_owned())?;
+    response.headers_mut().append(header::SET_COOKIE, session_cookie(&console, Some(&session.token)));
     response.headers_mut().append(header::SET_COOKIE, pending_cookie(&console, None));
     Ok(response)
 }

@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tact_words::{Language, Word};
 
-use crate::Console;
 use crate::failure::Failure;
 use crate::layout::Layout;
 use crate::pages::rendered;
@@ -27,7 +26,7 @@ struct Part {
     way_out: &'static str,
 }
 
-pub(crate) fn page(_console: &Console, language: Language, failure: &Failure, part: bool) -> Response {
+pub(crate) fn page(language: Language, failure: &Failure, part: bool) -> Response {
     let (what, way_out) = trouble(language, failure);
     let detail = match failure {
         Failure::Problem(problem) => problem.detail.clone(),

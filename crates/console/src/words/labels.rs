@@ -20,6 +20,9 @@ pub(crate) enum Say {
 
     // Signing in.
     SignInProvider = "Sign in with your organisation", "Войти через организацию";
+    SignedIn = "You are signed in", "Вы вошли";
+    ToProvider = "To your organisation’s sign-in", "К входу вашей организации";
+    GoOn = "Continue", "Продолжить";
     SignInOr = "or with a link that you were given", "или по выданной ссылке";
     SignInLink = "Your link", "Ваша ссылка";
     SignInLinkHelp = "It works once. Whoever runs the network gives out a new one.", "Ссылка действует один раз. Новую выдаёт тот, кто ведёт систему.";
@@ -103,6 +106,7 @@ pub(crate) enum Say {
     DoneRequest = "The request is on the worklist.", "Просьба добавлена в список.";
     DoneContact = "The contact is recorded.", "Обращение записано.";
     DoneReleased = "Given back: it counts no longer.", "Возвращено: больше не учитывается.";
+    EndedAlready = "That was over already: this is how it stands now", "Это уже закончилось: вот как всё обстоит сейчас";
     DonePermitted = "It is yours. Make the contact, then say how it ended.", "Ваше. Свяжитесь, затем отметьте итог.";
     DoneRefused = "Not now: the reasons are with the entry.", "Сейчас нельзя: причины указаны.";
     DoneRegistered = "The person is registered.", "Человек записан.";
@@ -147,7 +151,6 @@ pub(crate) enum Say {
     QuotaTitle = "How often we have been in touch", "Как часто мы обращались";
     QuotaFull = "used up", "исчерпано";
     QuotaFrees = "frees", "освободится";
-    QuotaLeft = "left", "осталось";
     StoryTitle = "What happened", "Что было";
     WishesTitle = "Wishes and consents", "Пожелания и согласия";
     LeaveAlone = "“Don’t call me, I’ll call you”", "«Не звоните мне, я сам(а) позвоню»";
@@ -185,7 +188,6 @@ pub(crate) enum Say {
     Book = "Book", "Записать на приём";
     Kind = "Kind", "Вид";
     Optional = "optional", "необязательно";
-    Choose = "choose", "выберите";
     Earlier = "Earlier", "Раньше";
 
     // For the regulator.

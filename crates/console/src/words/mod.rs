@@ -19,14 +19,6 @@ pub(crate) use trouble::trouble;
 
 use crate::when::Wall;
 
-/// The parts of the words that templates use.
-pub(crate) fn of(language: Language, english: &'static str, russian: &'static str) -> &'static str {
-    match language {
-        Language::English => english,
-        Language::Russian => russian,
-    }
-}
-
 /// With a capital letter at its beginning.
 pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -91,10 +83,7 @@ pub(crate) fn refusal(wall: &Wall, reason: &Value) -> String {
     let Ok(reason) = serde_json::from_value::<Reason>(reason.clone()) else {
         return reason["code"].as_str().unwrap_or_default().to_owned();
     };
-    let say = |english: &str, russian: &str| match language {
-        Language::English => english.to_owned(),
-        Language::Russian => russian.to_owned(),
-    };
+    let say = |english, russian| language.of(english, russian).to_owned();
     let mut line = match reason.code {
         Code::QuietHours => say("Quiet hours at the patient’s place", "У пациента тихие часы"),
         Code::NotAnnounced => say("Nobody told the patient to expect it", "Пациента не предупредили"),

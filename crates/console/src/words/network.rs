@@ -30,7 +30,6 @@ pub(crate) enum Net {
     Refused = "Permits refused", "Отказов в разрешении";
     Granted = "Permits given", "Разрешений дано";
     Inbound = "Patients turned to us", "Пациенты обратились сами";
-    Patients = "Patients", "Пациентов";
     ByMonth = "By month", "По месяцам";
     ByBranch = "By branch", "По филиалам";
     ByPurpose = "By purpose", "По целям";
@@ -85,7 +84,6 @@ pub(crate) enum Net {
     EffectiveFrom = "Takes effect", "Вступают в силу";
     Published = "Published", "Опубликованы";
     Checksum = "SHA-256", "SHA-256";
-    ReadIt = "Read", "Читать";
     TextTitle = "Its text", "Текст";
     TextHelp = "Made to be read aloud. A new one is published with the command line: tact policy publish.", "Написаны так, чтобы их можно было прочитать вслух. Новые публикуются командой tact policy publish.";
     DiffTitle = "What differs", "Что отличается";

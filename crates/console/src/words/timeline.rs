@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tact_words::{Language, Word};
 
-use super::{channel, of, outcome, purpose, refusal, why};
+use super::{channel, outcome, purpose, refusal, why};
 use crate::when::Wall;
 
 /// An entry of the timeline.
@@ -20,7 +20,7 @@ pub(crate) struct Told {
 /// Tells an event: its type and what it says, as the API shows it. `branch` names a branch.
 pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str) -> String) -> Told {
     let language = wall.language;
-    let say = |english: &'static str, russian: &'static str| of(language, english, russian).to_owned();
+    let say = |english: &'static str, russian: &'static str| language.of(english, russian).to_owned();
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let at =
         |name: &str| data[name].as_str().and_then(|time| time.parse().ok()).map(|time| wall.moment(time)).unwrap_or_default();
@@ -31,7 +31,7 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             if data["recommended_by"].is_string() {
                 more.push(say("on somebody’s recommendation", "по рекомендации"));
             }
-            ("record", format!("{} {}", of(language, "Registered at", "Первая запись:"), branch(text("home_branch"))))
+            ("record", format!("{} {}", language.of("Registered at", "Первая запись:"), branch(text("home_branch"))))
         }
         "patient.profile_changed" => ("record", say("Details changed", "Изменены сведения")),
         "patient.merged" => ("record", say("Joined to another record", "Запись объединена с другой")),
@@ -46,22 +46,22 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             more.push(list(language, &data["channels"]));
             let document = data["evidence"]["document"].as_str().unwrap_or_default();
             if !document.is_empty() {
-                more.push(format!("{} {document}", of(language, "document", "документ")));
+                more.push(format!("{} {document}", language.of("document", "документ")));
             }
-            ("wish", format!("{}: {}", of(language, "Consent given", "Дано согласие"), purpose(language, text("purpose"))))
+            ("wish", format!("{}: {}", language.of("Consent given", "Дано согласие"), purpose(language, text("purpose"))))
         }
         "consent.withdrawn" => {
             let named = data["purpose"].as_str().map(|code| purpose(language, code));
             let named = named.unwrap_or_else(|| say("for everything", "на всё"));
-            ("wish", format!("{}: {named}", of(language, "Consent withdrawn", "Согласие отозвано")))
+            ("wish", format!("{}: {named}", language.of("Consent withdrawn", "Согласие отозвано")))
         }
         "consent.preference_set" => {
             if let Some(hours) = data["quiet_hours"].as_object() {
                 let (from, until) = (hours["from"].as_str().unwrap_or_default(), hours["until"].as_str().unwrap_or_default());
-                more.push(format!("{}: {from}–{until}", of(language, "quiet hours", "тихие часы")));
+                more.push(format!("{}: {from}–{until}", language.of("quiet hours", "тихие часы")));
             }
             if let Some(code) = data["preferred_channel"].as_str() {
-                more.push(format!("{}: {}", of(language, "prefers", "предпочитает"), channel(language, code)));
+                more.push(format!("{}: {}", language.of("prefers", "предпочитает"), channel(language, code)));
             }
             let what = match text("reach") {
                 "patient_initiated" => say("“Don’t call me, I’ll call you”", "«Не звоните мне, я сам(а) позвоню»"),
@@ -73,11 +73,11 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
         "appointment.booked" => {
             more.push(branch(text("branch")));
             let kind = kind_of(language, text("kind"));
-            ("visit", format!("{}: {kind}, {}", of(language, "Booked", "Запись"), at("starts_at")))
+            ("visit", format!("{}: {kind}, {}", language.of("Booked", "Запись"), at("starts_at")))
         }
         "appointment.rescheduled" => {
             more.push(by(language, text("by")));
-            ("visit", format!("{} {}", of(language, "Moved to", "Перенос на"), at("starts_at")))
+            ("visit", format!("{} {}", language.of("Moved to", "Перенос на"), at("starts_at")))
         }
         "appointment.cancelled" => {
             more.push(by(language, text("by")));
@@ -89,7 +89,7 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             "wish",
             format!(
                 "{} ({})",
-                of(language, "Asked to be called back", "Просил(а) перезвонить"),
+                language.of("Asked to be called back", "Просил(а) перезвонить"),
                 channel(language, text("channel"))
             ),
         ),
@@ -99,21 +99,21 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
             if let (Some(from), Some(until)) = (time("from"), time("until")) {
                 more.push(format!("{from} – {until}"));
             }
-            ("care", format!("{}: {}", of(language, "Was told to expect", "Предупредили"), purpose(language, text("purpose"))))
+            ("care", format!("{}: {}", language.of("Was told to expect", "Предупредили"), purpose(language, text("purpose"))))
         }
         "contact.permitted" => {
             if data["expires_at"].is_string() {
-                more.push(format!("{} {}", of(language, "until", "до"), at("expires_at")));
+                more.push(format!("{} {}", language.of("until", "до"), at("expires_at")));
             }
             if let Some(occasion) = data["basis"]["occasion"].as_object() {
                 let when = occasion["at"].as_str().and_then(|time| time.parse().ok()).map(|time| wall.moment(time));
                 more.push(why(language, occasion["kind"].as_str().unwrap_or_default(), &when.unwrap_or_default()));
             }
-            ("permit", format!("{}: {}", of(language, "Permitted", "Разрешено"), purpose_and_channel()))
+            ("permit", format!("{}: {}", language.of("Permitted", "Разрешено"), purpose_and_channel()))
         }
         "contact.refused" => {
             more.extend(data["reasons"].as_array().into_iter().flatten().map(|reason| refusal(wall, reason)));
-            ("refused", format!("{}: {}", of(language, "Not permitted", "Не разрешено"), purpose_and_channel()))
+            ("refused", format!("{}: {}", language.of("Not permitted", "Не разрешено"), purpose_and_channel()))
         }
         "contact.permit_released" => ("permit", say("Permit given back unused", "Разрешение возвращено")),
         "contact.started" => ("permit", say("Contact begun", "Обращение начато")),
@@ -127,14 +127,14 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
         }
         "contact.corrected" => {
             let ended = outcome(language, text("outcome")).to_lowercase();
-            ("contact", format!("{}: {ended}", of(language, "It became known how it ended", "Уточнён итог обращения")))
+            ("contact", format!("{}: {ended}", language.of("It became known how it ended", "Уточнён итог обращения")))
         }
         "referral.credited" => ("care", say("Recommended us to somebody, who came", "По рекомендации к нам пришли")),
         "referral.opened" => (
             "care",
             format!(
                 "{}: {}",
-                of(language, "Needs something we do not have", "Нужно то, чего у нас нет"),
+                language.of("Needs something we do not have", "Нужно то, чего у нас нет"),
                 super::services::service(language, text("need"))
             ),
         ),
@@ -142,7 +142,7 @@ pub(crate) fn told(wall: &Wall, event: &str, data: &Value, branch: &dyn Fn(&str)
         "referral.closed" => ("care", say("Help elsewhere: closed", "Помощь в другом месте: закрыто")),
         "feedback.given" => {
             let score = data["score"].as_u64().unwrap_or_default();
-            ("care", format!("{}: {score} {} 10", of(language, "Feedback", "Отзыв"), of(language, "of", "из")))
+            ("care", format!("{}: {score} {} 10", language.of("Feedback", "Отзыв"), language.of("of", "из")))
         }
         other => ("record", other.to_owned()),
     };
@@ -157,8 +157,8 @@ fn list(language: Language, channels: &Value) -> String {
 
 fn by(language: Language, who: &str) -> String {
     match who {
-        "clinic" => of(language, "by us", "по нашей вине").to_owned(),
-        "patient" => of(language, "by the patient", "по просьбе пациента").to_owned(),
+        "clinic" => language.of("by us", "по нашей вине").to_owned(),
+        "patient" => language.of("by the patient", "по просьбе пациента").to_owned(),
         _ => String::new(),
     }
 }

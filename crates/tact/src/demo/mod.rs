@@ -108,25 +108,10 @@ pub async fn make(args: &DemoArgs, listen: std::net::SocketAddr) -> Result<Demo>
         anyhow::bail!("{} holds a network already; name an empty folder", data.display());
     }
     let settings = Settings {
-        network: "demo".to_owned(),
-        data,
-        storage: Storage::Embedded,
-        id_key_file: None,
-        signing_key_file: None,
-        checkpoint_file: None,
-        feed: crate::settings::Feed::default(),
-        dispatch_file: None,
         listen,
-        cached_patients: 50_000,
-        default_region: "RU".to_owned(),
         wait: std::time::Duration::from_secs(10),
-        operator: tact_service::app::Operator::default(),
-        fhir_mappings: Vec::new(),
-        themes_file: None,
-        strangers_kept_days: 30,
-        console_api_url: Vec::new(),
-        sign_in: crate::settings::SignIn::default(),
         now: Some(morning()),
+        ..Settings::new("demo", data, Storage::Embedded)
     };
     let clock = Clock::by_hand(beginning() - Duration::hours(1));
     let running = start(&settings, Role::value_variants(), clock.clone()).await?;

@@ -123,7 +123,7 @@ pub(crate) struct Listed {
     /// Who has it, or until when it is one's own.
     pub(crate) taken: Option<String>,
     /// For an announcement: the window to name.
-    pub(crate) window: Option<(String, String, String)>,
+    pub(crate) window: Option<(String, String)>,
 }
 
 /// Asks for the lists.
@@ -179,7 +179,7 @@ pub(crate) async fn of(person: &Person, branch: &Branch) -> Result<Lists, Failur
 
 fn is_mine(person: &Person, owed: &Owed) -> bool {
     let actor = owed.taken.as_ref().and_then(|taken| taken.actor.as_deref());
-    actor.is_some_and(|actor| actor.ends_with(&person.me.actor.to_string()))
+    actor.and_then(id_of) == Some(person.me.actor)
 }
 
 fn named(language: Language, owed: &Owed) -> String {
@@ -267,7 +267,7 @@ impl Telling<'_> {
                 // The whole window in which the contact may be made: the patient need only know the day.
                 let until = owed.due_until.unwrap_or(owed.due_from + Duration::days(14));
                 let text = format!("{} – {}", wall.day(wall.date(owed.due_from)), wall.day(wall.date(until)));
-                (text, Some((owed.due_from.to_rfc3339(), until.to_rfc3339(), wall.moment(owed.due_from))))
+                (text, Some((owed.due_from.to_rfc3339(), until.to_rfc3339())))
             }
         };
         // Who has it is said in its own place.
@@ -278,7 +278,7 @@ impl Telling<'_> {
             id: format!("{}-{}-{}", owed.patient, owed.purpose, owed.about),
             key: key(),
             patient: owed.patient,
-            dial: owed.phone.as_ref().map(|phone| phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()),
+            dial: owed.phone.as_deref().map(dial),
             phone: owed.phone,
             purpose_word: words::purpose(language, &owed.purpose),
             why: words::why(language, &owed.occasion, &wall.moment(owed.at)),

@@ -7,6 +7,8 @@ use tact_words::Language;
 
 use super::*;
 use crate::failure::Problem;
+use crate::layout::Point;
+use crate::pages::dial;
 use crate::words::elsewhere::distance;
 use crate::words::services::{meant, service};
 
@@ -14,15 +16,10 @@ use crate::words::services::{meant, service};
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 /// The most that are shown: whoever has that many to choose from is helped.
 const MOST: &str = "12";
+/// The most that are looked through for one.
+const ALL: &str = "100";
 /// Other places of the same name to choose from.
 const SPOTS: usize = 6;
-
-/// A point on the map.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub(super) struct Point {
-    pub(super) latitude: f64,
-    pub(super) longitude: f64,
-}
 
 impl Point {
     /// As it stands in the page's address.
@@ -34,24 +31,6 @@ impl Point {
         let (latitude, longitude) = text.split_once(',')?;
         Some(Self { latitude: latitude.trim().parse().ok()?, longitude: longitude.trim().parse().ok()? })
     }
-}
-
-/// A branch of ours with what it offers.
-#[derive(Debug, Deserialize)]
-pub(super) struct Ours {
-    pub(super) branch: SmolStr,
-    #[serde(default)]
-    pub(super) place: Option<Point>,
-    #[serde(default)]
-    services: Vec<String>,
-}
-
-pub(super) async fn ours(person: &Person) -> Result<Vec<Ours>, Failure> {
-    #[derive(Deserialize)]
-    struct List {
-        branches: Vec<Ours>,
-    }
-    Ok(person.get::<List>("/v1/branches").await?.branches)
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,11 +102,11 @@ pub(super) async fn search(
     person: &Person,
     asked: &Asked,
     wall: &Wall,
-    ours: &[Ours],
+    ours: &[Branch],
     home: Option<Point>,
 ) -> Result<(Found, Option<Wrong>), Failure> {
     let language = person.language;
-    let listed: Answer = person.get("/v1/providers?limit=100").await?;
+    let listed: Answer = person.get(&query("/v1/providers", &[("limit", ALL)])).await?;
     let services = listed.providers.into_iter().flat_map(|provider| provider.services);
     let mut offered: Vec<String> = services.chain(ours.iter().flat_map(|one| one.services.iter().cloned())).collect();
     offered.sort_unstable();
@@ -147,7 +126,7 @@ pub(super) async fn search(
     let point = chosen.or(home);
     found.no_place = point.is_none();
     found.spots = links(asked, &found.spots, chosen);
-    let answer: Answer = match person.get(&asking(&code, point, wall.now)).await {
+    let answer: Answer = match person.get(&asking(&code, point, wall.now, MOST)).await {
         Ok(answer) => answer,
         Err(failure) => return Ok((found, Some(Wrong::of(language, failure)?))),
     };
@@ -157,11 +136,11 @@ pub(super) async fn search(
     Ok((found, None))
 }
 
-/// The question for those who have it near a place, at a moment.
-fn asking(code: &str, near: Option<Point>, at: DateTime<Utc>) -> String {
+/// The question for so many of those who have it near a place, at a moment.
+fn asking(code: &str, near: Option<Point>, at: DateTime<Utc>, most: &str) -> String {
     let at = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let point = near.map(|point| (point.latitude.to_string(), point.longitude.to_string()));
-    let mut pairs = vec![("need", code), ("open_at", &at), ("limit", MOST)];
+    let mut pairs = vec![("need", code), ("open_at", &at), ("limit", most)];
     if let Some((latitude, longitude)) = &point {
         pairs.extend([("latitude", latitude.as_str()), ("longitude", longitude.as_str())]);
     }
@@ -211,7 +190,7 @@ fn placed(near: Near, wall: &Wall) -> Place {
         distance: near.distance_km.map(|km| distance(language, km)),
         door: door(&near, &there),
         is_open: near.open == Some(true),
-        dial: near.phone.iter().flat_map(|phone| phone.chars()).filter(|c| c.is_ascii_digit() || *c == '+').collect(),
+        dial: near.phone.as_deref().map(dial).unwrap_or_default(),
         phone: near.phone,
         address: near.address,
         website: near.website.filter(|site| site.starts_with("https://") || site.starts_with("http://")),
@@ -245,8 +224,7 @@ pub(super) async fn provider(
     wall: &Wall,
     near: Option<Point>,
 ) -> Result<Option<Place>, Failure> {
-    let asking = asking(code, near, wall.now).replace(&format!("limit={MOST}"), "limit=100");
-    let answer: Answer = person.get(&asking).await?;
+    let answer: Answer = person.get(&asking(code, near, wall.now, ALL)).await?;
     Ok(answer.providers.into_iter().map(|near| placed(near, wall)).find(|place| place.id == id))
 }
 
@@ -288,9 +266,9 @@ mod tests {
     #[test]
     fn a_question_names_the_place_and_the_moment() {
         let at = "2026-03-02T11:30:00Z".parse().unwrap();
-        assert_eq!(asking("x_ray", None, at), "/v1/providers?need=x_ray&open_at=2026-03-02T11%3A30%3A00Z&limit=12");
+        assert_eq!(asking("x_ray", None, at, MOST), "/v1/providers?need=x_ray&open_at=2026-03-02T11%3A30%3A00Z&limit=12");
         let point = Point::read("55.7558, 37.6173").unwrap();
-        assert!(asking("x_ray", Some(point), at).ends_with("&latitude=55.7558&longitude=37.6173"));
+        assert!(asking("x_ray", Some(point), at, MOST).ends_with("&latitude=55.7558&longitude=37.6173"));
         assert_eq!(Point::read(&point.text()), Some(point));
         assert_eq!(Point::read("here"), None);
     }

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::found::{self, Place, Point};
+use super::found::{self, Place};
 use super::*;
+use crate::layout::Point;
 use crate::pages::desk::list::{id_of, staff};
+use crate::pages::dial;
 use crate::words;
 use crate::words::services::service;
 
@@ -104,10 +106,6 @@ pub(super) struct UnderWay {
     pub(super) kept: bool,
 }
 
-fn dial(phone: Option<&str>) -> String {
-    phone.unwrap_or_default().chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
-}
-
 /// Puts what the worklist says of a call into an item.
 fn call(item: &mut Item, person: &Person, wall: &Wall, owed: &Owed, who: &std::collections::HashMap<String, String>) {
     let actor = owed.taken.as_ref().and_then(|taken| taken.actor.as_deref());
@@ -175,7 +173,7 @@ fn blank(patient: Uuid, referral: Uuid, name: Option<String>, phone: Option<Stri
         patient,
         referral,
         name: name.or_else(|| phone.clone()).unwrap_or_else(|| Say::NoName.word(person.language).to_owned()),
-        dial: dial(phone.as_deref()),
+        dial: phone.as_deref().map(dial).unwrap_or_default(),
         phone,
         need: String::new(),
         code: String::new(),

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::failure::Problem;
 use crate::form::Form;
 use crate::pages::back;
+use crate::pages::desk::given_back;
 
 /// The form beside those who have it.
 #[derive(Debug, Deserialize)]
@@ -191,11 +192,7 @@ pub(super) struct Unused {
 }
 
 pub(super) async fn release(person: Person, Form(form): Form<Unused>) -> Result<Response, Failure> {
-    match person.post(&format!("/v1/patients/{}/permits/{}/release", form.patient, form.permit), &form.key, &json!({})).await {
-        // What is dead already need not be given back.
-        Ok(_) | Err(Failure::Problem(_)) => Ok(to(form.patient, "released")),
-        Err(failure) => Err(failure),
-    }
+    Ok(to(form.patient, given_back(&person, &form.key, form.patient, form.permit).await?))
 }
 
 #[derive(Debug, Deserialize)]

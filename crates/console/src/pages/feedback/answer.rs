@@ -18,7 +18,7 @@ use crate::clock;
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, key};
 use crate::layout::{Branch, Layout, Part};
-use crate::pages::{back, rendered};
+use crate::pages::{back, rendered_as};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::feedback::Voice;
@@ -166,11 +166,7 @@ async fn shown(person: &Person, mut typed: Typed, wrong: Option<Wrong>) -> Resul
     }
     let themes = if name.is_some() { themes(person).await? } else { Vec::new() };
     let status = wrong.as_ref().map(|wrong| wrong.status);
-    let mut response = rendered(language, &Page { layout, name, typed, visits, themes, wrong })?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    rendered_as(language, &Page { layout, name, typed, visits, themes, wrong }, status)
 }
 
 pub(super) async fn send(person: Person, Form(pairs): Form<Vec<(String, String)>>) -> Result<Response, Failure> {

@@ -13,7 +13,7 @@ use crate::api::query;
 use crate::failure::Failure;
 use crate::form::said;
 use crate::layout::{Layout, Part};
-use crate::pages::rendered;
+use crate::pages::rendered_as;
 use crate::person::Person;
 use crate::words::Say;
 use crate::words::feedback::{Voice, why_withheld};
@@ -215,11 +215,7 @@ async fn page(person: &Person, choice: Choice, of_referrers: bool) -> Result<Res
     let whole = person.me.branches.is_none();
     let status = wrong.as_ref().map(|wrong| wrong.status);
     let page = Page { layout, path, title, what, choice, whole, clinicians: of, why, wrong, sections, more, theme };
-    let mut response = rendered(language, &page)?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    rendered_as(language, &page, status)
 }
 
 #[cfg(test)]

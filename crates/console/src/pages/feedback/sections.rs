@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use chrono::{Datelike, Months, NaiveDate};
 use smol_str::SmolStr;
 use tact_words::{Language, Word};
 use uuid::Uuid;
@@ -61,13 +60,7 @@ impl Names<'_> {
 
     /// `03.26`, for an axis.
     fn short(&self, code: &str) -> String {
-        match code.split_once('-') {
-            Some((year, month)) => {
-                let year = year.get(2..).unwrap_or(year);
-                self.language.of(&format!("{month}/{year}"), &format!("{month}.{year}")).to_owned()
-            }
-            None => self.period(code),
-        }
+        if code.contains('-') { when::short_month(self.language, code) } else { self.period(code) }
     }
 }
 
@@ -267,10 +260,9 @@ fn steps<'c>(periods: impl Iterator<Item = &'c str>) -> Vec<String> {
     let mut known: Vec<&str> = periods.collect();
     known.sort_unstable();
     let (Some(first), Some(last)) = (known.first(), known.last()) else { return Vec::new() };
-    let day = |text: &str| format!("{text}-01").parse::<NaiveDate>().ok();
-    if let (Some(first), Some(last)) = (day(first), day(last)) {
-        let months = (0_u32..).map_while(|n| first.checked_add_months(Months::new(n))).take_while(|month| *month <= last);
-        return months.map(|month| format!("{:04}-{:02}", month.year(), month.month())).collect();
+    let months: Vec<String> = when::months(first, last).collect();
+    if !months.is_empty() {
+        return months;
     }
     if let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) {
         return (first..=last).map(|year| format!("{year:04}")).collect();

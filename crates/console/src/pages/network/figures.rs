@@ -16,7 +16,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::form::said;
 use crate::layout::{Branch, Layout, Part};
-use crate::pages::rendered;
+use crate::pages::rendered_as;
 use crate::person::Person;
 use crate::plot::{self, Shown, Trend};
 use crate::when;
@@ -27,6 +27,8 @@ use crate::wrong::Wrong;
 
 /// How many months are shown if none are chosen, the present one included.
 const RECENT: u32 = 12;
+/// The most months that are counted.
+const MOST_MONTHS: usize = 120;
 
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Wanted {
@@ -237,11 +239,7 @@ pub(super) async fn page(person: Person, Query(wanted): Query<Wanted>) -> Result
     if let Some(figures) = figures {
         fill(&mut page, language, &figures);
     }
-    let mut response = rendered(language, &page)?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    rendered_as(language, &page, status)
 }
 
 /// What is now by the service's clock, for those who may ask it; the months that a page begins with depend on nothing else.
@@ -266,10 +264,7 @@ fn recent(now: DateTime<Utc>) -> (String, String) {
 
 /// The months from one to another, at most ten years of them.
 fn months(from: &str, until: &str) -> Vec<String> {
-    let day = |text: &str| format!("{text}-01").parse::<chrono::NaiveDate>().ok();
-    let (Some(first), Some(last)) = (day(from), day(until)) else { return Vec::new() };
-    let all = (0..120).map_while(|n| first.checked_add_months(Months::new(n))).take_while(|month| *month <= last);
-    all.map(|month| format!("{:04}-{:02}", month.year(), month.month())).collect()
+    when::months(from, until).take(MOST_MONTHS).collect()
 }
 
 fn fill(page: &mut Page, language: Language, figures: &Figures) {
@@ -347,9 +342,7 @@ fn plotted(language: Language, by_month: &BTreeMap<&str, Sums>) -> Option<(Trend
     let steps: Vec<(String, Shown)> = by_month
         .iter()
         .map(|(month, sums)| {
-            let name = month
-                .split_once('-')
-                .map_or_else(|| (*month).to_owned(), |(year, month)| format!("{month}.{}", year.get(2..).unwrap_or(year)));
+            let name = when::short_month(language, month);
             (name, Shown::Value(number(sums.attempts), count(language, sums.attempts)))
         })
         .collect();

@@ -12,7 +12,7 @@ use crate::api::query;
 use crate::failure::Failure;
 use crate::form::{Form, key, said};
 use crate::layout::{Layout, Part};
-use crate::pages::rendered;
+use crate::pages::{rendered, rendered_as};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::network::{Net, outcome, policy_key};
@@ -144,11 +144,7 @@ async fn shown(person: &Person, wanted: Wanted, tried: Tried, wrong: Option<Wron
     let status = wrong.as_ref().map(|wrong| wrong.status);
     let tries = person.is(&["network_manager"]);
     let page = Page { layout, key: key(), current, lines, from, to, differences, tries, tried, wrong };
-    let mut response = rendered(language, &page)?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    rendered_as(language, &page, status)
 }
 
 /// The path of a version, whatever stands in its name.

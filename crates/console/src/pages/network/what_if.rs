@@ -16,7 +16,7 @@ use crate::clock;
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, key, said};
 use crate::layout::{Layout, Part};
-use crate::pages::rendered;
+use crate::pages::rendered_as;
 use crate::person::Person;
 use crate::words::Say;
 use crate::words::network::{Net, count};
@@ -150,6 +150,9 @@ impl Page {
 }
 
 pub(super) async fn page(person: Person) -> Result<Response, Failure> {
+    if !person.is(&["network_manager"]) {
+        return Err(Failure::Problem(Problem::forbidden()));
+    }
     let layout = Layout::of(&person, Part::Network, Net::WhatIf.word(person.language)).await?;
     let today = now(&person, &layout).await?.date_naive();
     let first = today.checked_sub_days(Days::new(RECENT)).unwrap_or(today);
@@ -178,7 +181,7 @@ pub(super) async fn ask(person: Person, Form(asked): Form<Asked>) -> Result<Resp
 fn body(asked: &Asked, zone: &str) -> Result<Value, Failure> {
     let begin = |field: &str, text: &str, later: u64| -> Result<DateTime<Utc>, Failure> {
         let day: Option<NaiveDate> = text.trim().parse().ok().and_then(|day: NaiveDate| day.checked_add_days(Days::new(later)));
-        let at = day.and_then(|day| clock::typed(&format!("{day}T00:00"), zone));
+        let at = day.and_then(|day| clock::begins(day, zone));
         at.ok_or_else(|| Failure::Problem(Problem::of_field(field)))
     };
     let (from, until) = (begin("from", &asked.from, 0)?, begin("until", &asked.until, 1)?);
@@ -204,11 +207,7 @@ async fn made(person: &Person, layout: Layout, asked: Asked, told: Result<Option
         Err(wrong) => (None, Some(wrong)),
     };
     let status = wrong.as_ref().map(|wrong| wrong.status);
-    let mut response = rendered(person.language, &Page { layout, asked, versions, shown, wrong })?;
-    if let Some(status) = status {
-        *response.status_mut() = status;
-    }
-    Ok(response)
+    rendered_as(person.language, &Page { layout, asked, versions, shown, wrong }, status)
 }
 
 fn lines(layout: &Layout, told: Told) -> Shown {

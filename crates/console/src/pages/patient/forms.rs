@@ -2,16 +2,17 @@
 
 use axum::extract::Path;
 use axum::response::Response;
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::api::query;
+use crate::clock;
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, said};
+use crate::layout::branches;
 use crate::pages::back;
-use crate::pages::desk::branch;
 use crate::person::Person;
 
 fn done(patient: Uuid, what: &str) -> Response {
@@ -30,8 +31,6 @@ pub(super) struct NewPerson {
     phone: Option<String>,
     birth_date: Option<String>,
     branch: String,
-    /// What the person needs that the network does not have: then a care referral is opened with it.
-    need: Option<String>,
 }
 
 pub(super) async fn register(person: Person, Form(new): Form<NewPerson>) -> Result<Response, Failure> {
@@ -44,10 +43,6 @@ pub(super) async fn register(person: Person, Form(new): Form<NewPerson>) -> Resu
     let body = json!({"home_branch": new.branch, "person": details, "language": person.language.tag()});
     let registered = person.post("/v1/patients", &new.key, &body).await?;
     let id: Uuid = registered["patient"].as_str().and_then(|id| id.parse().ok()).ok_or(Failure::Ours)?;
-    if let Some(need) = said(new.need.as_deref()) {
-        person.post(&format!("/v1/patients/{id}/referrals"), &format!("{}-need", new.key), &json!({"need": need})).await?;
-        return Ok(back(&query("/elsewhere", &[("patient", &id.to_string()), ("done", "referral")])));
-    }
     Ok(done(id, "registered"))
 }
 
@@ -66,7 +61,7 @@ pub(super) async fn wish(person: Person, Path(id): Path<Uuid>, Form(wish): Form<
 pub(super) struct Consent {
     key: String,
     purpose: String,
-    /// Channels, with spaces between; a form with boxes sends each of them by its own name.
+    /// A box for each channel: ticked, if it is there.
     #[serde(default)]
     phone: Option<String>,
     #[serde(default)]
@@ -179,12 +174,9 @@ pub(super) struct Booking {
 }
 
 pub(super) async fn book(person: Person, Path(id): Path<Uuid>, Form(form): Form<Booking>) -> Result<Response, Failure> {
-    let zone: chrono_tz::Tz = branch(&person, &form.branch).await?.time_zone.parse().map_err(|_| Failure::Ours)?;
-    let local = NaiveDateTime::parse_from_str(&form.starts_at, "%Y-%m-%dT%H:%M").map_err(|_| field("starts_at"))?;
-    let starts_at = match zone.from_local_datetime(&local) {
-        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.to_rfc3339(),
-        LocalResult::None => return Err(field("starts_at")),
-    };
+    let branches = branches(&person).await?;
+    let branch = branches.iter().find(|branch| branch.branch == form.branch).ok_or_else(|| field("branch"))?;
+    let starts_at = clock::typed(&form.starts_at, &branch.time_zone).ok_or_else(|| field("starts_at"))?;
     let body = json!({"branch": form.branch, "kind": form.kind, "starts_at": starts_at});
     person.post(&format!("/v1/patients/{id}/appointments"), &form.key, &body).await?;
     Ok(done(id, "booked"))
