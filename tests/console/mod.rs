@@ -160,6 +160,15 @@ async fn a_stranger_who_needs_an_x_ray_is_placed_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_a_clinician_went_is_noted_without_an_id() {
+    for language in LANGUAGES {
+        let network = Network::start().await;
+        journey("left", json!({"language": language}), async |what| answer(&network, what).await).await;
+        network.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_signs_in_again_is_back_where_they_were() {
     for language in LANGUAGES {
         let network = Network::start().await;

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use tact_words::Word;
 
+use crate::Console;
+use crate::layout::Layout;
 use crate::pages::trouble;
-use crate::person::language_of;
+use crate::person::{Person, language_of};
+use crate::words::Say;
 
 /// Why a page could not be made.
 #[derive(Debug, Clone)]
@@ -93,23 +97,40 @@ impl IntoResponse for Failure {
 }
 
 /// Whether a script asks for a part of a page, and reads the answer itself.
-pub(crate) fn is_part(request: &axum::http::HeaderMap) -> bool {
+pub(crate) fn is_part(request: &HeaderMap) -> bool {
     request.contains_key("tact-part")
 }
 
 /// Makes pages of failures. Whoever is signed out is sent to sign in, and comes back to where they were.
-pub(crate) async fn shown(request: Request, next: Next) -> Response {
+pub(crate) async fn shown(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
     let language = language_of(request.headers());
     let (part, reads) = (is_part(request.headers()), request.method() == axum::http::Method::GET);
     let here = request.uri().path_and_query().map_or("/", |here| here.as_str()).to_owned();
+    let headers = request.headers().clone();
     let response = next.run(request).await;
     let Some(failure) = response.extensions().get::<Arc<Failure>>().cloned() else { return response };
     if matches!(*failure, Failure::SignedOut) && !part {
-        let back = if reads { here } else { "/".to_owned() };
-        return Redirect::to(&crate::api::query("/sign-in", &[("back", &back)])).into_response();
+        let back = if reads { here.as_str() } else { "/" };
+        return Redirect::to(&crate::api::query("/sign-in", &[("back", back)])).into_response();
     }
-    let mut page = trouble::page(language, &failure, part);
+    let layout = if part { None } else { Some(around(&console, &headers, here, &failure).await) };
+    let mut page = trouble::page(language, &failure, layout);
     *page.status_mut() = failure.status();
     page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     page
+}
+
+/// What stands around such a page: all of it for whoever is signed in, so that they can go on from there, if the server says who that is.
+async fn around(console: &Arc<Console>, headers: &HeaderMap, here: String, failure: &Failure) -> Layout {
+    let language = language_of(headers);
+    let title = Say::Trouble.word(language);
+    let asked = async {
+        let person = Person::of(console, headers, here).await?;
+        Layout::of(&person, None, title).await
+    };
+    let known = match failure {
+        Failure::Away | Failure::Ours => None,
+        _ => asked.await.ok(),
+    };
+    known.map_or_else(|| Layout::open(language, title, "/"), |layout| Layout { done: None, here: "/".to_owned(), ..layout })
 }

@@ -74,8 +74,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Around a page of somebody who is signed in.
-    pub(crate) async fn of(person: &Person, part: Part, title: impl Into<String>) -> Result<Self, Failure> {
+    /// Around a page of somebody who is signed in, of a part or of none.
+    pub(crate) async fn of(person: &Person, part: impl Into<Option<Part>>, title: impl Into<String>) -> Result<Self, Failure> {
+        let part = part.into();
         let all = branches(person).await?;
         let mut branches = all.clone();
         if let Some(own) = &person.me.branches {
@@ -92,7 +93,7 @@ impl Layout {
         let ways = parts.into_iter().filter(|(.., may)| *may).map(|(of, href, word, _)| Way {
             href: href.to_owned(),
             word: word.word(language),
-            current: of == part,
+            current: part == Some(of),
         });
         Ok(Self {
             language,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
@@ -56,7 +56,7 @@ pub fn routes(setup: Setup) -> Router {
     let secure = setup.public_url.starts_with("https://");
     let console = Arc::new(Console { api: setup.api, secure, provider: setup.provider });
     pages::routes()
-        .layer(from_fn(failure::shown))
+        .layer(from_fn_with_state(console.clone(), failure::shown))
         .layer(from_fn(guard::same_origin))
         .merge(assets::routes())
         .layer(from_fn(guard::headers))

@@ -43,6 +43,13 @@ pub(crate) struct Person {
 }
 
 impl Person {
+    /// Whoever these headers are of, on this page.
+    pub(crate) async fn of(console: &Arc<Console>, headers: &HeaderMap, here: String) -> Result<Self, Failure> {
+        let token = cookie(headers, SESSION).ok_or(Failure::SignedOut)?.to_owned();
+        let me: Me = console.api.get("/v1/me", &token).await?;
+        Ok(Self { console: console.clone(), token, me, language: language_of(headers), here })
+    }
+
     /// Whether one of their roles is among these.
     pub(crate) fn is(&self, roles: &[&str]) -> bool {
         self.me.roles.iter().any(|role| roles.contains(&role.as_str()))
@@ -83,11 +90,8 @@ impl FromRequestParts<Arc<Console>> for Person {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Self, Failure> {
-        let token = cookie(&parts.headers, SESSION).ok_or(Failure::SignedOut)?.to_owned();
-        let me: Me = console.api.get("/v1/me", &token).await?;
-        let language = language_of(&parts.headers);
         let here = parts.uri.path_and_query().map_or("/", |here| here.as_str()).to_owned();
-        Ok(Self { console: console.clone(), token, me, language, here })
+        Self::of(console, &parts.headers, here).await
     }
 }
 

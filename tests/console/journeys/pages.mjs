@@ -12,6 +12,7 @@ for (const [at, [role, pages]] of Object.entries(given.roles).entries()) {
     assert.equal(answer.status(), allowed ? 200 : 403, `${role} at ${path}`);
     if (!allowed) {
       await page.getByRole('heading', { name: w.forbidden }).waitFor();
+      assert.ok(await page.getByRole('navigation').first().isVisible(), `${path}: ${role} can go on from there`);
       continue;
     }
     assert.equal(await page.locator('html').getAttribute('lang'), language);

@@ -26,18 +26,17 @@ struct Part {
     way_out: &'static str,
 }
 
-pub(crate) fn page(language: Language, failure: &Failure, part: bool) -> Response {
+/// With what stands around a page; without, the part alone.
+pub(crate) fn page(language: Language, failure: &Failure, layout: Option<Layout>) -> Response {
     let (what, way_out) = trouble(language, failure);
     let detail = match failure {
         Failure::Problem(problem) => problem.detail.clone(),
         _ => String::new(),
     };
     let way_out = way_out.word(language);
-    let made = if part {
-        rendered(language, &Part { what, way_out })
-    } else {
-        let layout = Layout::open(language, Say::Trouble.word(language), "/");
-        rendered(language, &Trouble { layout, what, way_out, detail })
+    let made = match layout {
+        Some(layout) => rendered(language, &Trouble { layout, what, way_out, detail }),
+        None => rendered(language, &Part { what, way_out }),
     };
     made.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

@@ -76,7 +76,7 @@ pub(crate) enum Care {
     LeftAdd = "A clinician has left", "Врач ушёл";
     LeftAddName = "Name, by which patients ask", "Имя, по которому спрашивают пациенты";
     LeftAddClinic = "The new clinic", "Новая клиника";
-    LeftAddId = "Id in the appointment book", "Идентификатор в книге записи";
+    LeftAddId = "Id in the appointment book, if you know it", "Идентификатор в книге записи, если он известен";
     LeftSave = "Write down", "Записать";
 }
 }

@@ -218,9 +218,15 @@ pub(super) struct Departed {
 
 pub(super) async fn departed(person: Person, Form(form): Form<Departed>) -> Result<Response, Failure> {
     let noted = async {
-        let clinician: Uuid = form.clinician.trim().parse().map_err(|_| field("clinician"))?;
+        let name = said(Some(&form.name));
+        let clinician: Uuid = match (said(Some(&form.clinician)), name) {
+            (Some(id), _) => id.parse().map_err(|_| field("clinician"))?,
+            // Whose id nobody knows gets one, the same however often the form is sent.
+            (None, Some(_)) => form.key.trim_end_matches("-left").parse().map_err(|_| Failure::BadForm)?,
+            (None, None) => return Err(field("name")),
+        };
         let mut body = json!({"new_clinic": form.new_clinic.trim()});
-        if let Some(name) = said(Some(&form.name)) {
+        if let Some(name) = name {
             body["name"] = json!(name);
         }
         person.post(&format!("/v1/clinicians/{clinician}/departure"), &form.key, &body).await
