@@ -35,5 +35,6 @@ mod simulation;
 mod sql;
 mod testbed;
 mod tidy;
+mod upgrades;
 mod what_if;
 mod working_day;
