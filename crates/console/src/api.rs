@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,9 +92,13 @@ impl Api {
         }
     }
 
-    /// Asks a question.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, token: &str) -> Result<T, Failure> {
-        read(&self.ask(Method::GET, path, Some(token), None).await?)
+    /// Asks a question; of read models that have come to a position, if one is named.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, token: &str, at_least: Option<&str>) -> Result<T, Failure> {
+        let mut request = request(Method::GET, path, Some(token), None)?;
+        if let Some(position) = at_least.and_then(|position| HeaderValue::from_str(position).ok()) {
+            request.headers_mut().insert("tact-at-least", position);
+        }
+        read(&self.answer(request, true).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who looks at a page: by the token in their cookie, with the rights that the API gives them; and the language that they read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -40,14 +40,32 @@ pub(crate) struct Person {
     pub(crate) language: Language,
     /// The page that they are on, with its query.
     pub(crate) here: String,
+    /// How far the log had come with what they recorded: by the form before this page, or since.
+    recorded: Arc<Mutex<Option<String>>>,
 }
+
+/// What a page's query calls the position of what was recorded just before.
+pub(crate) const RECORDED: &str = "recorded";
 
 impl Person {
     /// Whoever these headers are of, on this page.
     pub(crate) async fn of(console: &Arc<Console>, headers: &HeaderMap, here: String) -> Result<Self, Failure> {
         let token = cookie(headers, SESSION).ok_or(Failure::SignedOut)?.to_owned();
-        let me: Me = console.api.get("/v1/me", &token).await?;
-        Ok(Self { console: console.clone(), token, me, language: language_of(headers), here })
+        let me: Me = console.api.get("/v1/me", &token, None).await?;
+        let query = here.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let recorded = query.split('&').find_map(|pair| pair.strip_prefix(RECORDED)?.strip_prefix('='));
+        let recorded = recorded.filter(|text| text.parse::<u64>().is_ok()).map(ToOwned::to_owned);
+        let recorded = Arc::new(Mutex::new(recorded));
+        Ok(Self { console: console.clone(), token, me, language: language_of(headers), here, recorded })
+    }
+
+    /// The position of what they recorded last.
+    pub(crate) fn recorded(&self) -> Option<String> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_recorded(&self, position: Option<&str>) {
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = position.map(ToOwned::to_owned);
     }
 
     /// Whether one of their roles is among these.
@@ -60,9 +78,17 @@ impl Person {
         self.is(&["administrator", "clinician", "network_manager"])
     }
 
-    /// Asks the API a question.
+    /// Asks the API a question. Whoever has just recorded something sees it in the answer, unless the read models are far behind: better an
+    /// older page than none.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.console.api.get(path, &self.token).await
+        let recorded = self.recorded();
+        match self.console.api.get(path, &self.token, recorded.as_deref()).await {
+            Err(Failure::Problem(problem)) if recorded.is_some() && problem.kind() == "not_yet" => {
+                self.has_recorded(None);
+                self.console.api.get(path, &self.token, None).await
+            }
+            answer => answer,
+        }
     }
 
     /// Asks a question to which "there is none" is an answer.
@@ -82,7 +108,11 @@ impl Person {
     pub(crate) async fn send(&self, method: Method, path: &str, key: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body = written(body)?;
         let answer = self.console.api.ask(method, path, Some(&self.token), Some(Sent { key, body: &body })).await?;
-        if answer.is_empty() { Ok(Value::Null) } else { read(&answer) }
+        let answer: Value = if answer.is_empty() { Value::Null } else { read(&answer)? };
+        if let Some(position) = answer["position"].as_str() {
+            self.has_recorded(Some(position));
+        }
+        Ok(answer)
     }
 }
 

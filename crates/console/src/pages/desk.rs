@@ -23,7 +23,7 @@ use crate::api::query;
 use crate::failure::{Failure, is_part};
 use crate::form::{Form, key, said};
 use crate::layout::{Branch, Layout, Part};
-use crate::pages::{back, dial, ours, rendered};
+use crate::pages::{after, back, dial, ours, rendered};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::{self, Say};
@@ -121,10 +121,10 @@ fn others(list: &str) -> impl Iterator<Item = Uuid> + '_ {
 }
 
 /// After a form: the page again, and where on it.
-fn done(back_to: Option<&str>, branch: &str, what: &str, patient: Uuid) -> Response {
+fn done(person: &Person, back_to: Option<&str>, branch: &str, what: &str, patient: Uuid) -> Response {
     let path = back_to.map(ours).map_or_else(|| format!("/desk/{branch}"), ToOwned::to_owned);
     let path = path.split(['?', '#']).next().unwrap_or("/");
-    back(&format!("{}#p-{patient}", query(path, &[("done", what)])))
+    back(&format!("{}#p-{patient}", after(person, path, &[], what)))
 }
 
 async fn take(person: Person, Path(code): Path<SmolStr>, Form(entry): Form<Entry>) -> Result<Response, Failure> {
@@ -135,7 +135,7 @@ async fn take(person: Person, Path(code): Path<SmolStr>, Form(entry): Form<Entry
     let answer = person.post(&format!("/v1/patients/{}/permits", entry.patient), &entry.key, &ask).await?;
     let answered: Answered = serde_json::from_value(answer).map_err(|_| Failure::Ours)?;
     let Some(permit) = answered.permit.filter(|_| answered.decision == "permitted") else {
-        return Ok(done(entry.back.as_deref(), &code, "refused", entry.patient));
+        return Ok(done(&person, entry.back.as_deref(), &code, "refused", entry.patient));
     };
     // One call for all of one family: whoever else is owed the same today. Who is refused is simply not among them.
     for other in others(&entry.together) {
@@ -145,7 +145,7 @@ async fn take(person: Person, Path(code): Path<SmolStr>, Form(entry): Form<Entry
             Err(failure) => return Err(failure),
         }
     }
-    Ok(done(entry.back.as_deref(), &code, "permitted", entry.patient))
+    Ok(done(&person, entry.back.as_deref(), &code, "permitted", entry.patient))
 }
 
 #[derive(Debug, Deserialize)]
@@ -183,7 +183,7 @@ async fn outcome(person: Person, Path(code): Path<SmolStr>, Form(ended): Form<En
         let same = contact(Some(permit), None, made.get("contact"), None);
         person.post(&format!("/v1/patients/{other}/contacts"), &format!("{}-{other}", entry.key), &same).await?;
     }
-    Ok(done(entry.back.as_deref(), &code, "contact", entry.patient))
+    Ok(done(&person, entry.back.as_deref(), &code, "contact", entry.patient))
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,7 +196,7 @@ struct Unused {
 
 async fn release(person: Person, Path(code): Path<SmolStr>, Form(unused): Form<Unused>) -> Result<Response, Failure> {
     let what = given_back(&person, &unused.key, unused.patient, unused.permit).await?;
-    Ok(done(unused.back.as_deref(), &code, what, unused.patient))
+    Ok(done(&person, unused.back.as_deref(), &code, what, unused.patient))
 }
 
 /// Gives a permit back, and says what the page then says. One that has expired, or under which a contact has begun, is not given back: that is
@@ -228,5 +228,5 @@ async fn announce(person: Person, Path(code): Path<SmolStr>, Form(told): Form<An
         body["about"] = json!(about);
     }
     person.post(&format!("/v1/patients/{}/announcements", told.patient), &told.key, &body).await?;
-    Ok(done(told.back.as_deref(), &code, "announced", told.patient))
+    Ok(done(&person, told.back.as_deref(), &code, "announced", told.patient))
 }

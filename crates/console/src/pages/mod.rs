@@ -20,8 +20,9 @@ use axum::routing::get;
 use tact_words::Language;
 
 use crate::Console;
+use crate::api::query;
 use crate::failure::Failure;
-use crate::person::Person;
+use crate::person::{Person, RECORDED};
 
 /// Every page and every form.
 pub(crate) fn routes() -> Router<Arc<Console>> {
@@ -73,6 +74,13 @@ pub(crate) fn rendered_as(language: Language, page: &impl Template, status: Opti
 /// A telephone number as a `tel:` address takes it.
 pub(crate) fn dial(phone: &str) -> String {
     phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+}
+
+/// A page of ours after a form: what was done, and how far the log came with it, so that the page shows it.
+pub(crate) fn after(person: &Person, path: &str, pairs: &[(&str, &str)], what: &str) -> String {
+    let recorded = person.recorded();
+    let more = [("done", what)].into_iter().chain(recorded.as_deref().map(|position| (RECORDED, position)));
+    query(path, &pairs.iter().copied().chain(more).collect::<Vec<_>>())
 }
 
 /// Back to a page of ours, after a form.

@@ -6,8 +6,8 @@ use super::*;
 use crate::clock;
 use crate::failure::Problem;
 use crate::form::Form;
-use crate::pages::back;
 use crate::pages::desk::given_back;
+use crate::pages::{after, back};
 
 /// The form beside those who have it.
 #[derive(Debug, Deserialize)]
@@ -46,8 +46,8 @@ struct Done {
 }
 
 /// After a form: the person's part of the page.
-fn to(patient: Uuid, what: &str) -> Response {
-    back(&query("/elsewhere", &[("patient", &patient.to_string()), ("done", what)]))
+fn to(person: &Person, patient: Uuid, what: &str) -> Response {
+    back(&after(person, "/elsewhere", &[("patient", &patient.to_string())], what))
 }
 
 fn field(name: &str) -> Failure {
@@ -65,11 +65,11 @@ pub(super) async fn place(person: Person, Form(form): Form<Placing>) -> Result<R
         Ok(what) => {
             let patient = done.patient.ok_or(Failure::Ours)?.to_string();
             let alike = done.alike.join(",");
-            let mut pairs = vec![("patient", patient.as_str()), ("done", what)];
+            let mut pairs = vec![("patient", patient.as_str())];
             if !alike.is_empty() {
                 pairs.push(("alike", &alike));
             }
-            Ok(back(&query("/elsewhere", &pairs)))
+            Ok(back(&after(&person, "/elsewhere", &pairs, what)))
         }
         Err(failure) => {
             let wrong = Wrong::of(person.language, failure)?;
@@ -160,7 +160,7 @@ pub(super) struct Call {
 pub(super) async fn call(person: Person, Form(form): Form<Call>) -> Result<Response, Failure> {
     let ask = json!({"purpose": CALL_BACK, "about": form.referral, "channel": form.channel, "branch": form.branch});
     let answer = person.post(&format!("/v1/patients/{}/permits", form.patient), &form.key, &ask).await?;
-    Ok(to(form.patient, if answer["decision"] == "permitted" { "permitted" } else { "refused" }))
+    Ok(to(&person, form.patient, if answer["decision"] == "permitted" { "permitted" } else { "refused" }))
 }
 
 /// How the call ended.
@@ -181,7 +181,7 @@ pub(super) async fn outcome(person: Person, Form(form): Form<Outcome>) -> Result
         made["note"] = json!(note);
     }
     person.post(&format!("/v1/patients/{}/contacts", call.patient), &call.key, &made).await?;
-    Ok(to(call.patient, "contact"))
+    Ok(to(&person, call.patient, "contact"))
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,7 +192,7 @@ pub(super) struct Unused {
 }
 
 pub(super) async fn release(person: Person, Form(form): Form<Unused>) -> Result<Response, Failure> {
-    Ok(to(form.patient, given_back(&person, &form.key, form.patient, form.permit).await?))
+    Ok(to(&person, form.patient, given_back(&person, &form.key, form.patient, form.permit).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -204,7 +204,7 @@ pub(super) struct Closing {
 
 pub(super) async fn close(person: Person, Form(form): Form<Closing>) -> Result<Response, Failure> {
     person.post(&format!("/v1/patients/{}/referrals/{}/closing", form.patient, form.referral), &form.key, &json!({})).await?;
-    Ok(to(form.patient, "closed"))
+    Ok(to(&person, form.patient, "closed"))
 }
 
 /// A clinician has left. There is a field for the new clinic, and none for a number.
@@ -234,7 +234,7 @@ pub(super) async fn departed(person: Person, Form(form): Form<Departed>) -> Resu
     match noted.await {
         Ok(_) => {
             let sought = said(Some(&form.name)).unwrap_or(form.new_clinic.trim());
-            Ok(back(&format!("{}#left", query("/elsewhere", &[("clinician", sought), ("done", "departed")]))))
+            Ok(back(&format!("{}#left", after(&person, "/elsewhere", &[("clinician", sought)], "departed"))))
         }
         Err(failure) => {
             let wrong = Wrong::of(person.language, failure)?;

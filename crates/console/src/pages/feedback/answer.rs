@@ -13,12 +13,11 @@ use tact_words::Word;
 use uuid::Uuid;
 
 use super::figures::{Theme, themes};
-use crate::api::query;
 use crate::clock;
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, key};
 use crate::layout::{Branch, Layout, Part};
-use crate::pages::{back, rendered_as};
+use crate::pages::{after, back, rendered_as};
 use crate::person::Person;
 use crate::when::Wall;
 use crate::words::feedback::Voice;
@@ -173,7 +172,7 @@ pub(super) async fn send(person: Person, Form(pairs): Form<Vec<(String, String)>
     let typed = Typed::from(pairs);
     let patient = typed.patient.ok_or(Failure::BadForm)?;
     match record(&person, patient, &typed).await {
-        Ok(()) => Ok(back(&query(&format!("/patients/{patient}"), &[("done", "feedback")]))),
+        Ok(()) => Ok(back(&after(&person, &format!("/patients/{patient}"), &[], "feedback"))),
         Err(failure) => {
             let wrong = Wrong::of(person.language, failure)?;
             shown(&person, typed, Some(wrong)).await

@@ -7,16 +7,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api::query;
 use crate::clock;
 use crate::failure::{Failure, Problem};
 use crate::form::{Form, said};
 use crate::layout::branches;
-use crate::pages::back;
+use crate::pages::{after, back};
 use crate::person::Person;
 
-fn done(patient: Uuid, what: &str) -> Response {
-    back(&query(&format!("/patients/{patient}"), &[("done", what)]))
+fn done(person: &Person, patient: Uuid, what: &str) -> Response {
+    back(&after(person, &format!("/patients/{patient}"), &[], what))
 }
 
 /// A problem with a field that the API was not asked about.
@@ -43,7 +42,7 @@ pub(super) async fn register(person: Person, Form(new): Form<NewPerson>) -> Resu
     let body = json!({"home_branch": new.branch, "person": details, "language": person.language.tag()});
     let registered = person.post("/v1/patients", &new.key, &body).await?;
     let id: Uuid = registered["patient"].as_str().and_then(|id| id.parse().ok()).ok_or(Failure::Ours)?;
-    Ok(done(id, "registered"))
+    Ok(done(&person, id, "registered"))
 }
 
 #[derive(Deserialize)]
@@ -54,7 +53,7 @@ pub(super) struct Wish {
 
 pub(super) async fn wish(person: Person, Path(id): Path<Uuid>, Form(wish): Form<Wish>) -> Result<Response, Failure> {
     person.post(&format!("/v1/patients/{id}/preferences"), &wish.key, &json!({"reach": wish.reach})).await?;
-    Ok(done(id, if wish.reach == "patient_initiated" { "left-alone" } else { "reachable" }))
+    Ok(done(&person, id, if wish.reach == "patient_initiated" { "left-alone" } else { "reachable" }))
 }
 
 #[derive(Deserialize)]
@@ -90,7 +89,7 @@ pub(super) async fn consent(person: Person, Path(id): Path<Uuid>, Form(consent):
     let document = said(Some(&consent.document)).ok_or_else(|| field("document"))?;
     let body = json!({"purpose": consent.purpose, "channels": channels, "evidence": {"method": "paper", "document": document}});
     person.post(&format!("/v1/patients/{id}/consents"), &consent.key, &body).await?;
-    Ok(done(id, "consent"))
+    Ok(done(&person, id, "consent"))
 }
 
 #[derive(Deserialize)]
@@ -101,7 +100,7 @@ pub(super) struct Withdrawal {
 
 pub(super) async fn withdraw(person: Person, Path(id): Path<Uuid>, Form(form): Form<Withdrawal>) -> Result<Response, Failure> {
     person.post(&format!("/v1/patients/{id}/consent-withdrawals"), &form.key, &json!({"purpose": form.purpose})).await?;
-    Ok(done(id, "withdrawn"))
+    Ok(done(&person, id, "withdrawn"))
 }
 
 #[derive(Deserialize)]
@@ -112,7 +111,7 @@ pub(super) struct CallMe {
 
 pub(super) async fn call_me(person: Person, Path(id): Path<Uuid>, Form(form): Form<CallMe>) -> Result<Response, Failure> {
     person.post(&format!("/v1/patients/{id}/requests"), &form.key, &json!({"channel": form.channel})).await?;
-    Ok(done(id, "request"))
+    Ok(done(&person, id, "request"))
 }
 
 #[derive(Deserialize)]
@@ -132,7 +131,7 @@ pub(super) async fn contact(person: Person, Path(id): Path<Uuid>, Form(form): Fo
         body["note"] = json!(note);
     }
     person.post(&format!("/v1/patients/{id}/contacts"), &form.key, &body).await?;
-    Ok(done(id, "contact"))
+    Ok(done(&person, id, "contact"))
 }
 
 #[derive(Deserialize)]
@@ -151,17 +150,17 @@ pub(super) async fn mention(person: Person, Path(id): Path<Uuid>, Form(form): Fo
     if let (Some(from), Some(until)) = (form.from, form.until) {
         let body = json!({"purpose": form.purpose, "about": form.about, "window": {"from": from, "until": until}});
         person.post(&format!("{path}/announcements"), &form.key, &body).await?;
-        return Ok(done(id, "announced"));
+        return Ok(done(&person, id, "announced"));
     }
     let ask = json!({"purpose": form.purpose, "about": form.about, "channel": "in_person", "branch": form.branch});
     let answer = person.post(&format!("{path}/permits"), &form.key, &ask).await?;
     if answer["decision"] != "permitted" {
-        return Ok(done(id, "refused"));
+        return Ok(done(&person, id, "refused"));
     }
     let made = json!({"direction": "outbound", "purpose": form.purpose, "about": form.about, "channel": "in_person",
         "branch": form.branch, "outcome": "reached", "permit": answer["permit"]});
     person.post(&format!("{path}/contacts"), &format!("{}-made", form.key), &made).await?;
-    Ok(done(id, "contact"))
+    Ok(done(&person, id, "contact"))
 }
 
 #[derive(Deserialize)]
@@ -179,7 +178,7 @@ pub(super) async fn book(person: Person, Path(id): Path<Uuid>, Form(form): Form<
     let starts_at = clock::typed(&form.starts_at, &branch.time_zone).ok_or_else(|| field("starts_at"))?;
     let body = json!({"branch": form.branch, "kind": form.kind, "starts_at": starts_at});
     person.post(&format!("/v1/patients/{id}/appointments"), &form.key, &body).await?;
-    Ok(done(id, "booked"))
+    Ok(done(&person, id, "booked"))
 }
 
 #[derive(Deserialize)]
@@ -200,5 +199,5 @@ pub(super) async fn appointment(
         _ => return Err(Failure::BadForm),
     };
     person.post(&format!("/v1/patients/{id}/appointments/{appointment}/{way}"), &form.key, &body).await?;
-    Ok(done(id, said))
+    Ok(done(&person, id, said))
 }
