@@ -17,6 +17,7 @@ mod evidence;
 mod faults;
 mod feed;
 mod fhir;
+mod generated;
 mod golden;
 mod merges;
 mod network;

@@ -337,7 +337,7 @@ async fn every_reading_endpoint_says_what_it_cannot_take() {
             ("/v1/feedback?clinician=no".to_owned(), 400, "`clinician`"),
             ("/v1/feedback?colour=red".to_owned(), 400, "colour"),
             ("/v1/feedback/others?at_least=soon".to_owned(), 400, "not a position"),
-            ("/v1/feedback/others?at_least=999999".to_owned(), 503, "ask again"),
+            ("/v1/feedback/others?at_least=999999".to_owned(), 422, "no answer has named 999999"),
             ("/v1/referrers".to_owned(), 400, "branch"),
             ("/v1/referrers?branch=north&limit=0".to_owned(), 400, "from 1 to 500"),
             ("/v1/referrers?branch=north&after=x".to_owned(), 400, "`after`"),

@@ -108,7 +108,7 @@ impl App {
     /// Waits until the read models have come so far, for a few seconds at most.
     ///
     /// # Errors
-    /// [`Problem::not_yet`] if they have not.
+    /// [`Problem::not_yet`] if they have not; a problem with the field, if the log itself has not.
     pub async fn caught_up(&self, position: Option<Position>) -> Result<(), Problem> {
         let Some(position) = position else { return Ok(()) };
         // Beyond what a database can hold lies no position that ever comes.
@@ -116,6 +116,13 @@ impl App {
         let seen = self.read.wait_for(wanted, std::time::Duration::from_secs(5)).await.map_err(database)?;
         if seen.position >= wanted {
             return Ok(());
+        }
+        // Whoever names a position that no answer has ever named waits in vain.
+        if let Ok(head) = self.transactor.log().head().await
+            && position > head
+        {
+            let problem = format!("the log has come to {head}, and no answer has named {position}; use the `position` of an answer");
+            return Err(Problem::field("at_least", problem));
         }
         let come = seen.position;
         Err(Problem::not_yet(format!("the read models have come to position {come}, not to {position} yet; ask again"))
