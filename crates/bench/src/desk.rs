@@ -84,8 +84,7 @@ pub(crate) async fn run(pairs: usize) -> Result<()> {
     clock.set(noon());
     let people = people(&asker).await?;
     let list = "/v1/branches/north/worklist?view=due&limit=1";
-    let day = asker.send(Method::GET, "/v1/branches/north/day", "none", &Value::Null).await?;
-    println!("{PATIENTS} patients, {} entries that may be made now", day["callable"]);
+    println!("{PATIENTS} patients, {DUE} of whom have asked to be called");
     let desk = "/desk/north";
     let (_, _, html) = asker.page(desk).await?;
     let size = asker.page(desk).await?.1;
@@ -103,11 +102,14 @@ pub(crate) async fn run(pairs: usize) -> Result<()> {
     );
     let mut ratios = Vec::new();
     let mut rows = Vec::new();
+    let mut searches = Vec::new();
     for _ in 0..pairs {
         let (mut bare, mut ours) = (Vec::new(), Vec::new());
-        for _ in 0..ASKED {
+        for at in 0..ASKED {
             bare.push(asker.page(style).await?.0);
             ours.push(asker.page(desk).await?.0);
+            // The last digits of a number, as one types them when it rings.
+            searches.push(asker.page(&format!("/find?q={:04}", at * 37 % 10_000)).await?.0);
         }
         let (bare, ours) = (p99(bare), p99(ours));
         ratios.push(ours.as_secs_f64() / bare.as_secs_f64());
@@ -123,6 +125,9 @@ pub(crate) async fn run(pairs: usize) -> Result<()> {
         middle.1,
         middle.0
     );
+    searches.sort();
+    let (middle, late) = (searches[searches.len() / 2], p99(searches));
+    println!("who rings, by four digits among all patients: {middle:?} in the median, {late:?} at p99");
     followed(&asker, &people, list).await?;
     running.stop().await;
     Ok(())
@@ -155,7 +160,7 @@ async fn people(asker: &Asker) -> Result<Vec<String>> {
     }
     // A last event whose position the list can wait for.
     let path = format!("/v1/patients/{}/preferences", all[0]);
-    let last = asker.send(Method::POST, &path, "last", &json!({"reach": "open"})).await?;
+    let last = asker.send(Method::POST, &path, "last", &json!({"reach": "normal"})).await?;
     let position = last["position"].as_str().context("a command has a position")?;
     let began = Instant::now();
     while asker.send(Method::GET, &format!("/v1/branches/north/day?at_least={position}"), "none", &Value::Null).await.is_err() {
