@@ -57,6 +57,8 @@ async fn an_entry_that_somebody_is_at_says_who_and_the_day_is_counted() {
             (1, 0, 0, 1),
             "{day}"
         );
+        let alone = network.get_as(&desk, "/v1/branches/north/day?counts=false").await.ok();
+        assert_eq!((alone.get("callable"), alone.get("more"), &alone["contacts"]), (None, None, &day["contacts"]), "{alone}");
         assert_eq!((&day["contacts"][0]["contact"], &day["contacts"][0]["outcome"]), (&made["contact"], &json!("reached")));
 
         // What is due later today is a view of its own, by the branch's clock: tomorrow's reminder is not there.

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
+use tact_domain::policy::Policy;
 use tact_domain::zone::local_to_utc;
 use tact_domain::{Branch, Time};
 use tact_read_models::contacts::{self, ContactRow};
@@ -29,11 +30,13 @@ const MOST_DONE: u32 = 500;
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
+    /// `false`: only the contacts. What is owed is not counted, which takes work for each entry. `true` if absent.
+    counts: Option<bool>,
     /// A position that the figures must have come to.
     at_least: Option<String>,
 }
 
-/// A branch's day, by the branch's own clock.
+/// A branch's day, by the branch's own clock. What is owed is absent with `counts=false`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BranchDay)]
 pub(crate) struct Day {
@@ -47,21 +50,37 @@ pub(crate) struct Day {
     /// Up to which position of the log it is true.
     position: String,
     /// Due now, and may be made now: the worklist with `view=due&callable=true`.
-    callable: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callable: Option<usize>,
     /// Due now, and something stands in the way: `view=due&callable=false`.
-    blocked: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked: Option<usize>,
     /// Of those due now, what somebody holds a permit for.
-    taken: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken: Option<usize>,
     /// Due later today: `view=today`.
-    later_today: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    later_today: Option<usize>,
     /// To be announced before the patient leaves: `view=announce`.
-    to_announce: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_announce: Option<usize>,
     /// Whether there is more of one of these than was counted: each is counted up to some 4,000.
-    more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<bool>,
     /// How many contacts the branch has made or taken today.
     done: usize,
     /// Those, the latest first, at most 500.
     contacts: Vec<Made>,
+}
+
+/// How much is owed.
+struct Owed {
+    callable: usize,
+    blocked: usize,
+    taken: usize,
+    later_today: usize,
+    to_announce: usize,
+    more: bool,
 }
 
 /// A contact of the day.
@@ -113,15 +132,50 @@ pub(crate) async fn day(
     let now = app.clock.now();
     let policy = &in_force(&policies, now)?.policy;
     let (from, until) = span(&listed.time_zone, now);
+    let owed = match wanted.counts {
+        Some(false) => None,
+        _ => Some(owed(&app, &caller, &branch, policy, now, until).await?),
+    };
     let db = app.read.db();
-    let page = |after: &Cursor| Page { branch: &branch, now, purpose: None, after: after.clone(), limit: ROWS };
+    let done = contacts::count_of_branch(&db, &branch, from, until).await.map_err(database)?;
+    let made = contacts::of_branch(&db, &branch, from, until, MOST_DONE).await.map_err(database)?;
+    let mut made: Vec<Made> = made.into_iter().map(Made::from).collect();
+    if caller.has(Permission::SeePerson) {
+        let mut ids: Vec<Uuid> = made.iter().map(|one| one.patient).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let people = app.personal.people(&ids).await.map_err(database)?;
+        let names: std::collections::HashMap<Uuid, Option<String>> =
+            people.into_iter().map(|person| (person.patient, person.details.name)).collect();
+        made.iter_mut().for_each(|one| one.name = names.get(&one.patient).cloned().flatten());
+    }
+    Ok(Json(Day {
+        now,
+        from,
+        until,
+        position: checkpoint.position.to_string(),
+        callable: owed.as_ref().map(|owed| owed.callable),
+        blocked: owed.as_ref().map(|owed| owed.blocked),
+        taken: owed.as_ref().map(|owed| owed.taken),
+        later_today: owed.as_ref().map(|owed| owed.later_today),
+        to_announce: owed.as_ref().map(|owed| owed.to_announce),
+        more: owed.as_ref().map(|owed| owed.more),
+        done,
+        contacts: made,
+        branch,
+    }))
+}
+
+async fn owed(app: &App, caller: &Caller, branch: &Branch, policy: &Policy, now: Time, until: Time) -> Result<Owed, Problem> {
+    let db = app.read.db();
+    let page = |after: &Cursor| Page { branch, now, purpose: None, after: after.clone(), limit: ROWS };
     let (mut callable, mut blocked, mut taken, mut later_today, mut to_announce, mut more) = (0, 0, 0, 0, 0, false);
     let mut after = Cursor::start();
     loop {
         let rows = due::worklist(&db, &page(&after)).await.map_err(database)?;
         let Some(last) = rows.last().map(DueRow::cursor) else { break };
         after = last;
-        for (_, entry) in looked_up(&app, &caller, policy, rows, now).await? {
+        for (_, entry) in looked_up(app, caller, policy, rows, now).await? {
             *(if entry.callable { &mut callable } else { &mut blocked }) += 1;
             taken += usize::from(entry.taken.is_some());
         }
@@ -155,33 +209,7 @@ pub(crate) async fn day(
             }
         }
     }
-    let done = contacts::count_of_branch(&db, &branch, from, until).await.map_err(database)?;
-    let made = contacts::of_branch(&db, &branch, from, until, MOST_DONE).await.map_err(database)?;
-    let mut made: Vec<Made> = made.into_iter().map(Made::from).collect();
-    if caller.has(Permission::SeePerson) {
-        let mut ids: Vec<Uuid> = made.iter().map(|one| one.patient).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let people = app.personal.people(&ids).await.map_err(database)?;
-        let names: std::collections::HashMap<Uuid, Option<String>> =
-            people.into_iter().map(|person| (person.patient, person.details.name)).collect();
-        made.iter_mut().for_each(|one| one.name = names.get(&one.patient).cloned().flatten());
-    }
-    Ok(Json(Day {
-        now,
-        from,
-        until,
-        position: checkpoint.position.to_string(),
-        callable,
-        blocked,
-        taken,
-        later_today,
-        to_announce,
-        more,
-        done,
-        contacts: made,
-        branch,
-    }))
+    Ok(Owed { callable, blocked, taken, later_today, to_announce, more })
 }
 
 /// When the day of a moment begins and ends, by a zone's clock.

@@ -217,7 +217,7 @@ pub(crate) fn id_of(actor: &str) -> Option<Uuid> {
 }
 
 async fn done(person: &Person, branch: &Branch, wall: &Wall) -> Result<Vec<Finished>, Failure> {
-    let made: Made = person.get(&format!("/v1/branches/{}/day", branch.branch)).await?;
+    let made: Made = person.get(&format!("/v1/branches/{}/day?counts=false", branch.branch)).await?;
     let finished = made.contacts.into_iter().take(MOST_DONE).map(|one| Finished {
         at: wall.time(one.time),
         patient: one.patient,
