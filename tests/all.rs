@@ -19,6 +19,7 @@ mod feed;
 mod fhir;
 mod golden;
 mod merges;
+mod moving;
 mod network;
 mod numbers;
 mod openapi;
