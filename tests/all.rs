@@ -20,6 +20,7 @@ mod fhir;
 mod generated;
 mod golden;
 mod merges;
+mod moving;
 mod network;
 mod numbers;
 mod openapi;

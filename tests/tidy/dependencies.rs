@@ -136,6 +136,20 @@ fn what_verifies_needs_nothing() {
 }
 
 #[test]
+fn what_keeps_needs_a_file_system_and_nothing_else() {
+    let below = graph().all_below("tact-archive");
+    assert!(below.contains("tact-evidence"), "the dependencies are read: {below:?}");
+    let needs = below.iter().filter(|name| {
+        let ours = name.starts_with("tact-") && !["tact-domain", "tact-evidence"].contains(name);
+        ours || IMPURE.iter().any(|word| *name == word || name.starts_with(&format!("{word}-")))
+    });
+    none(
+        "a backup is checked without network, server or database: take these out of what tact-archive depends on",
+        &needs.map(ToString::to_string).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn what_only_tells_is_pure_too() {
     let below = graph().all_below("tact-dossier");
     assert!(below.contains("tact-domain"), "its dependencies are read: {below:?}");

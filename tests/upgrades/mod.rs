@@ -37,7 +37,8 @@ fn unpack(archive: &Path, folder: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_each_release_kept_is_opened_and_answers_as_it_did() {
-    let mut releases: Vec<_> = std::fs::read_dir(root().join("tests/upgrades")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut releases: Vec<_> =
+        std::fs::read_dir(root().join("tests/upgrades")).unwrap().map(|entry| entry.unwrap().path()).collect();
     releases.retain(|path| path.to_str().unwrap().ends_with(".tar.gz"));
     releases.sort();
     assert!(releases.len() >= 3, "{releases:?}");

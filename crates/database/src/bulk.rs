@@ -3,13 +3,15 @@
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{FromRow, Postgres, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{FromRow, Postgres, Sqlite, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use crate::{Db, DbError, Time, Tx, to_millis};
 
 /// The type of a column, alike on both engines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `uuid`; a BLOB on SQLite.
     Uuid,
@@ -26,7 +28,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn pg_array(self) -> &'static str {
+    pub(crate) const fn pg_array(self) -> &'static str {
         match self {
             Self::Uuid => "uuid[]",
             Self::Text => "text[]",
@@ -56,7 +58,7 @@ pub enum Column {
 }
 
 impl Column {
-    fn new(kind: Kind, room: usize) -> Self {
+    pub(crate) fn new(kind: Kind, room: usize) -> Self {
         match kind {
             Kind::Uuid => Self::Uuid(Vec::with_capacity(room)),
             Kind::Text => Self::Text(Vec::with_capacity(room)),
@@ -222,16 +224,7 @@ pub async fn write<R: Record>(tx: &mut Tx, rows: Vec<R>, on_conflict: OnConflict
                 let size = if count - at >= SQLITE_ROWS { SQLITE_ROWS } else { 1 };
                 let mut query = sqlx::query(AssertSqlSafe(sqlite_write_sql::<R>(on_conflict, size)));
                 for row in at..at + size {
-                    for column in &mut columns {
-                        query = match column {
-                            Column::Uuid(cells) => query.bind(cells[row]),
-                            Column::Text(cells) => query.bind(cells[row].take()),
-                            Column::Int(cells) => query.bind(cells[row]),
-                            Column::Bool(cells) => query.bind(cells[row]),
-                            Column::Time(cells) => query.bind(cells[row]),
-                            Column::Bytes(cells) => query.bind(cells[row].take()),
-                        };
-                    }
+                    query = columns.iter_mut().fold(query, |query, column| bind_cell(query, column, row));
                 }
                 query.execute(&mut **tx).await?;
                 at += size;
@@ -242,9 +235,25 @@ pub async fn write<R: Record>(tx: &mut Tx, rows: Vec<R>, on_conflict: OnConflict
 }
 
 /// How many rows or keys one statement carries on SQLite.
-const SQLITE_ROWS: usize = 16;
+pub(crate) const SQLITE_ROWS: usize = 16;
 
-fn bind_array(query: Query<'_, Postgres, PgArguments>, column: Column) -> Query<'_, Postgres, PgArguments> {
+/// Binds one cell, which is gone from its column then.
+pub(crate) fn bind_cell<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    column: &mut Column,
+    row: usize,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    match column {
+        Column::Uuid(cells) => query.bind(cells[row]),
+        Column::Text(cells) => query.bind(cells[row].take()),
+        Column::Int(cells) => query.bind(cells[row]),
+        Column::Bool(cells) => query.bind(cells[row]),
+        Column::Time(cells) => query.bind(cells[row]),
+        Column::Bytes(cells) => query.bind(cells[row].take()),
+    }
+}
+
+pub(crate) fn bind_array(query: Query<'_, Postgres, PgArguments>, column: Column) -> Query<'_, Postgres, PgArguments> {
     match column {
         Column::Uuid(cells) => query.bind(cells),
         Column::Text(cells) => query.bind(cells),

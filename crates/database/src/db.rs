@@ -39,6 +39,23 @@ impl Db {
         })
     }
 
+    /// Begins a transaction that only reads, and sees the database as it is now for as long as it lasts, whatever others write.
+    ///
+    /// # Errors
+    /// As [`Db::begin`].
+    pub async fn snapshot(&self) -> Result<Tx, DbError> {
+        let mut tx = match self {
+            Self::Pg(pool) => Tx::Pg(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?),
+            Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN DEFERRED").await?),
+        };
+        // Both take the picture at the first look, not at the beginning.
+        match &mut tx {
+            Tx::Pg(tx) => sqlx::query("SELECT 1").execute(&mut **tx).await.map(|_| ())?,
+            Tx::Sqlite(tx) => sqlx::query("SELECT count(*) FROM sqlite_schema").execute(&mut **tx).await.map(|_| ())?,
+        }
+        Ok(tx)
+    }
+
     /// Asks the database for nothing, to see whether it answers.
     ///
     /// # Errors

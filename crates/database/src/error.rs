@@ -26,6 +26,19 @@ pub enum DbError {
         /// The newest that this version knows.
         known: i64,
     },
+    /// Its tables were made by an older version of Tact, and whoever only looks at them does not upgrade them.
+    #[error(
+        "the tables of `{component}` have schema {found}, and this version of Tact has {known}: use the version that serves them, or \
+         start this one on them first"
+    )]
+    Older {
+        /// Which tables.
+        component: &'static str,
+        /// The schema that was found.
+        found: i64,
+        /// The one of this version.
+        known: i64,
+    },
     /// A file or folder of the embedded database cannot be used.
     #[error("{what}: {error}")]
     File {

@@ -7,9 +7,11 @@
 //! Times are cut to the millisecond on their way in, so that both engines hold and compare the same value.
 
 pub mod bulk;
+pub mod copy;
 mod db;
 mod error;
 mod migrate;
+mod moving;
 mod swap;
 mod target;
 

@@ -9,6 +9,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::moving::MOVER;
 use crate::{Component, Db, DbError};
 
 /// How long a call waits for a free connection before it says that the database is unavailable.
@@ -72,12 +73,40 @@ impl Target {
     /// # Errors
     /// [`DbError::Unavailable`] when `wait` is over, [`DbError::Newer`] for tables of a newer version.
     pub async fn open(&self, component: &'static Component, wait: Duration) -> Result<Db, DbError> {
-        let db = match self {
-            Self::Postgres(options) => pg(options, component.name, component.durable)?,
-            Self::Sqlite(folder) => sqlite(folder, &format!("{}.db", component.name), component.durable, true)?,
-        };
+        let db = self.connection(component, true)?;
         patiently(wait, || component.prepare(&db, component.name)).await?;
         Ok(db)
+    }
+
+    /// As [`Target::open`], but makes or upgrades the tables no further than to a version, so that rows of that version can be put into them.
+    ///
+    /// # Errors
+    /// As [`Target::open`].
+    pub async fn open_at(&self, component: &'static Component, version: i64, wait: Duration) -> Result<Db, DbError> {
+        let db = self.connection(component, true)?;
+        patiently(wait, || component.prepare_to(&db, component.name, version)).await?;
+        Ok(db)
+    }
+
+    /// Connects to the component's tables if they are there, with the version that they have. It makes and changes nothing.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when `wait` is over.
+    pub async fn find(&self, component: &'static Component, wait: Duration) -> Result<Option<(Db, i64)>, DbError> {
+        if let Self::Sqlite(folder) = self
+            && !folder.join(format!("{}.db", component.name)).exists()
+        {
+            return Ok(None);
+        }
+        let db = self.connection(component, false)?;
+        Ok(patiently(wait, || component.found(&db, component.name)).await?.map(|version| (db, version)))
+    }
+
+    fn connection(&self, component: &'static Component, create: bool) -> Result<Db, DbError> {
+        match self {
+            Self::Postgres(options) => pg(options, component.name, component.durable),
+            Self::Sqlite(folder) => sqlite(folder, &format!("{}.db", component.name), component.durable, create),
+        }
     }
 }
 
@@ -110,7 +139,7 @@ pub(crate) fn pg(options: &PgConnectOptions, schema: &str, durable: bool) -> Res
     let commit = if durable { "on" } else { "off" };
     let options = options
         .clone()
-        .application_name("tact")
+        .application_name(if options.get_application_name() == Some(MOVER) { MOVER } else { "tact" })
         .options([("search_path", schema), ("synchronous_commit", commit)])
         .disable_statement_logging();
     Ok(Db::Pg(PgPoolOptions::new().max_connections(12).acquire_timeout(ACQUIRE).connect_lazy_with(options)))

@@ -9,6 +9,7 @@ mod callbacks;
 mod calls;
 pub mod gateway;
 mod household;
+pub mod layout;
 mod message;
 pub mod points;
 mod review;

@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::status::{Said, Status, Word};
 
-static TABLES: Component = Component {
+/// The tables.
+pub static TABLES: Component = Component {
     name: "dispatch",
     postgres: &[
         include_str!("../../../migrations/postgres/dispatch/0001_tables.sql"),

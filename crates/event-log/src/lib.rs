@@ -27,6 +27,7 @@
 pub mod contract;
 pub mod jetstream;
 pub mod memory;
+mod put_back;
 pub mod sqlite;
 
 use std::fmt;
@@ -42,6 +43,7 @@ use uuid::fmt::Hyphenated;
 pub use jetstream::feed::{FeedLimits, FeedMessage, FeedStream, Published, Reached};
 pub use jetstream::{JetStreamConfig, JetStreamLog, NatsLogin, open_jetstream};
 pub use memory::MemoryLog;
+pub use put_back::put_back;
 pub use sqlite::{SqliteLog, SqliteReadLog};
 
 /// The largest event, in bytes. JetStream's default limit of a message is 1 MiB, headers included.
@@ -118,6 +120,27 @@ impl fmt::Display for StreamId {
             Self::Directory => f.write_str("directory"),
             Self::Access => f.write_str("access"),
         }
+    }
+}
+
+/// Why a text names no stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no stream")]
+pub struct NoStream(pub String);
+
+impl FromStr for StreamId {
+    type Err = NoStream;
+
+    /// What [`fmt::Display`] writes, and nothing else.
+    fn from_str(name: &str) -> Result<Self, NoStream> {
+        let stream = match (name, name.strip_prefix(NUMBER)) {
+            ("policy", _) => Some(Self::Policy),
+            ("directory", _) => Some(Self::Directory),
+            ("access", _) => Some(Self::Access),
+            (_, Some(number)) => number.parse().ok().map(Self::Number),
+            (patient, None) => patient.parse().ok().map(Self::Patient),
+        };
+        stream.filter(|stream| stream.to_string() == name).ok_or_else(|| NoStream(name.to_owned()))
     }
 }
 
@@ -339,6 +362,7 @@ mod tests {
         assert_eq!(number.subject("net"), "net.evt.26.n-0197a1c0-5f7e-7cc3-9d2c-0123456789ab");
         for stream in [StreamId::Patient(patient), number, StreamId::Policy, StreamId::Directory, StreamId::Access] {
             assert_eq!(StreamId::from_subject("net", &stream.subject("net")), Some(stream));
+            assert_eq!(stream.to_string().parse(), Ok(stream));
             assert_eq!(StreamId::from_subject("ne", &stream.subject("net")), None);
             assert_eq!(StreamId::from_subject("net", &stream.subject("net2")), None);
         }
@@ -351,6 +375,10 @@ mod tests {
             &subject.replace(".evt.26.", ".evt.256."),
         ] {
             assert_eq!(StreamId::from_subject("net", other), None, "{other}");
+        }
+        for other in ["", "n-", "Policy", "n-policy", "0197A1C0-5F7E-7CC3-9D2C-0123456789AB", "0197a1c05f7e7cc39d2c0123456789ab"]
+        {
+            assert!(other.parse::<StreamId>().is_err(), "{other}");
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod keeper;
 pub mod keys;
+pub mod layout;
 mod prove;
 pub mod store;
 

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tact_database::bulk::Kind;
+use tact_database::copy::{Kept, Layout};
 use tact_database::{Component, Db, DbError, Target, one, run};
 use tact_domain::Recorded;
 use tact_domain::disclosure::ErasureReason;
@@ -23,6 +25,12 @@ static TABLES: Component = Component {
     postgres: &[include_str!("../../../migrations/postgres/reactor/0001_position.sql")],
     sqlite: &[include_str!("../../../migrations/sqlite/reactor/0001_position.sql")],
     durable: true,
+};
+
+/// What they look like, for whoever carries them whole from one database to another.
+pub static KEPT: Kept = Kept {
+    component: &TABLES,
+    layouts: &[Layout { table: "reactor_position", columns: &[("name", Kind::Text), ("position", Kind::Int)] }],
 };
 
 const POSITION: &str = "SELECT position FROM reactor_position WHERE name = 'reactor'";

@@ -14,6 +14,7 @@ pub mod access;
 pub mod calls;
 pub mod clinicians;
 pub mod erasure;
+pub mod layout;
 pub mod likeness;
 pub mod looks;
 pub mod number;

@@ -1,5 +1,6 @@
 //! Exit codes: what went wrong, for whoever started the program from a script.
 
+use tact_archive::ArchiveError;
 use tact_database::DbError;
 use tact_event_log::LogError;
 use tact_projector::ProjectorError;
@@ -19,7 +20,7 @@ pub const MISFIT: u8 = 5;
 /// Another process uses the data folder, or there is no room.
 pub const BUSY: u8 = 6;
 
-/// A history does not hold: something in it deviates.
+/// A history or an archive does not hold: something in it deviates.
 pub const DEVIATION: u8 = 7;
 
 /// Settings that do not go together, in words for whoever set them.
@@ -47,6 +48,16 @@ fn of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             Unfinished::Failure(error) => of(error),
         };
     }
+    if let Some(archive) = error.downcast_ref() {
+        return Some(match archive {
+            ArchiveError::NotOne { .. } => USAGE,
+            ArchiveError::InUse(_) => BUSY,
+            ArchiveError::Misfit(_) => MISFIT,
+            ArchiveError::Damaged(_) => DEVIATION,
+            ArchiveError::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => BUSY,
+            ArchiveError::File { .. } => FAILED,
+        });
+    }
     let log = match (error.downcast_ref(), error.downcast_ref()) {
         (Some(Failure::Log(error)), _) | (_, Some(ProjectorError::Log(error))) => Some(error),
         _ => error.downcast_ref(),
@@ -69,7 +80,7 @@ fn of_log(error: &LogError) -> u8 {
 
 fn of_database(error: &DbError) -> u8 {
     match error {
-        DbError::Newer { .. } => MISFIT,
+        DbError::Newer { .. } | DbError::Older { .. } => MISFIT,
         DbError::Full(_) => BUSY,
         _ => DATABASE,
     }

@@ -160,7 +160,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn trust(key: &str) -> Result<Trust, String> {
+pub(crate) fn trust(key: &str) -> Result<Trust, String> {
     let path = Path::new(key);
     if path.exists() {
         let text = std::fs::read_to_string(path).map_err(|error| format!("the keys in {key} cannot be read: {error}"))?;

@@ -15,6 +15,7 @@ mod identity;
 pub mod import;
 pub mod keys_cli;
 pub mod listener;
+pub mod moving;
 pub mod patient_cli;
 pub mod policy_cli;
 pub mod policy_publish;

@@ -8,7 +8,7 @@ use tact::import::{self, command::ImportCommand};
 use tact::roles::{self, Role};
 use tact::settings::Given;
 use tact::{
-    audit, demo, dispatch, evidence_cli, exit, feed_cli, history_cli, keys_cli, patient_cli, policy_cli, projections_cli,
+    audit, demo, dispatch, evidence_cli, exit, feed_cli, history_cli, keys_cli, moving, patient_cli, policy_cli, projections_cli,
     schema_cli, token_cli,
 };
 use tact_service::clock::Clock;
@@ -35,7 +35,7 @@ Exit codes:
   4  a database cannot be reached
   5  what is stored is of a newer version, of another network, or damaged
   6  another process uses the data folder, or there is no room
-  7  a history does not hold
+  7  a history or a backup does not hold
 
 -h is short, --help has every setting. Settings come from --config, TACT_... variables and flags, each later one going before."
 )]
@@ -91,6 +91,12 @@ The first start prints an administrator's token on standard output, once. Everyt
     /// Give, list and take access.
     #[command(subcommand)]
     Token(token_cli::TokenCommand),
+    /// Keep a copy of the network outside of it: made while it runs, checked, and put back.
+    #[command(subcommand)]
+    Backup(moving::BackupCommand),
+    /// Move a network from a data folder to servers, and back.
+    #[command(subcommand)]
+    Cluster(moving::ClusterCommand),
     /// Build the read models anew.
     #[command(subcommand)]
     Projections(projections_cli::ProjectionsCommand),
@@ -176,6 +182,9 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     if let Cmd::Templates(command) = &cli.command {
         return Ok(dispatch::templates(command));
     }
+    if let Cmd::Backup(moving::BackupCommand::Verify(arguments)) = &cli.command {
+        return moving::verified(arguments);
+    }
     let settings = match cli.given.settle() {
         Ok(settings) => settings,
         Err(error) => {
@@ -207,6 +216,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Cmd::Import(ImportCommand::Providers(arguments)) => return import_providers(&settings, clock, &arguments).await,
         Cmd::Keys(command) => keys_cli::run(&settings, &clock, command).await?,
         Cmd::Token(command) => token_cli::run(&settings, &clock, command).await?,
+        Cmd::Backup(command) => return moving::backup(&settings, clock, command).await,
+        Cmd::Cluster(command) => return moving::cluster(&settings, clock, command).await,
         Cmd::Projections(command) => projections_cli::run(&settings, clock, command).await?,
         Cmd::Audit(arguments) => audit::run(&settings, &arguments).await?,
         Cmd::Feed(command) => feed_cli::run(&settings, command).await?,

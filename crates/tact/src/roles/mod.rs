@@ -11,6 +11,7 @@ use tact_service::document::finished;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use open::{actor, databases, id_key, must_exist, open, open_log, open_to_read, signing_key_file};
+pub(crate) use open::{jetstream, open_moved, write_private};
 pub use run::{Running, projector, start};
 
 /// A part that a process can play.

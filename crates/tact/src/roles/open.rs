@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use smol_str::SmolStr;
 use tact_database::Target;
-use tact_event_log::{EventLog, JetStreamConfig, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
+use tact_event_log::{EventLog, JetStreamConfig, LogError, NatsLogin, SqliteLog, SqliteReadLog, open_jetstream};
 use tact_ledger::Ledger;
 use tact_personal::Personal;
 use tact_personal::number::Numbering;
@@ -32,7 +32,24 @@ use crate::settings::{Settings, Storage, read_secret};
 /// # Errors
 /// Whatever could not be opened, with the cause that [`crate::exit::code`] knows.
 pub async fn open(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
+    opened(settings, clock, false).await
+}
+
+/// The same, for whoever moves a network in and opens it as the last step of that.
+pub(crate) async fn open_moved(settings: &Settings, clock: Clock) -> Result<Arc<App>> {
+    opened(settings, clock, true).await
+}
+
+async fn opened(settings: &Settings, clock: Clock, moves: bool) -> Result<Arc<App>> {
     let (log, target) = storage(settings).await?;
+    if !moves && target.is_moving(settings.wait).await.context("the databases cannot be opened")? {
+        return Err(LogError::Misfit(
+            "a network is being moved in here and is not whole: run the same `tact backup restore` or `tact cluster import` again to finish \
+             it, or throw away the NATS stream and the database's schemas"
+                .to_owned(),
+        )
+        .into());
+    }
     let key = id_key(settings)?;
     let personal = Personal::open(&target, settings.wait).await.context("the personal data store cannot be opened")?;
     let personal = personal.numbered(numbering(&settings.default_region, &key)?);
@@ -115,7 +132,7 @@ async fn storage(settings: &Settings) -> Result<(Arc<dyn EventLog>, Target)> {
     }
 }
 
-pub(super) fn jetstream(
+pub(crate) fn jetstream(
     settings: &Settings,
     servers: &[String],
     login: Option<&(String, PathBuf)>,
@@ -216,7 +233,7 @@ pub fn signing_key_file(settings: &Settings) -> Option<PathBuf> {
     }
 }
 
-fn write_private(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::OpenOptions::new()
