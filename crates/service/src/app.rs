@@ -121,7 +121,8 @@ impl App {
         if let Ok(head) = self.transactor.log().head().await
             && position > head
         {
-            let problem = format!("the log has come to {head}, and no answer has named {position}; use the `position` of an answer");
+            let problem =
+                format!("the log has come to {head}, and no answer has named {position}; use the `position` of an answer");
             return Err(Problem::field("at_least", problem));
         }
         let come = seen.position;
