@@ -54,31 +54,30 @@ impl<'a> Walk<'a> {
             };
             let (file, expected) = (&open.entry.file, self.tally.last + 1);
             let damage = |position, problem| Damage { file: file.clone(), position, problem };
-            let item =
-                open.lines.next(expected).map_err(|(position, problem)| damage(position, problem)).and_then(|item| match item {
-                    Item::Event(entry) if self.broken && entry.position == expected => Ok(Item::Event(entry)),
-                    Item::Event(entry) => match self.tally.fits(&entry) {
-                        Ok(()) => Ok(Item::Event(entry)),
-                        Err(problem) => Err(damage(Some(expected), problem)),
-                    },
-                    Item::End(end) => {
-                        let counted = self.tally.last + 1 - open.entry.first;
-                        let last = (end.last, end.count) == (self.tally.last, counted) && end.last == open.entry.last;
-                        let root = self.broken || end.root == hex::encode(self.tally.tree.root());
-                        let chain = open.entry.chain == hex::encode(open.lines.chain);
-                        match (last, root, chain) {
-                            (true, true, true) => Ok(Item::End(end)),
-                            (false, ..) => Err(damage(
-                                None,
-                                format!(
-                                    "it ends with event {} of {counted}, and should with {}",
-                                    self.tally.last, open.entry.last
-                                ),
-                            )),
-                            _ => Err(damage(None, "its last line does not fit its events".to_owned())),
-                        }
+            // What should be the segment's last line is no event's.
+            let placed = |position: Option<u64>| position.filter(|position| *position <= open.entry.last);
+            let next = open.lines.next(expected).map_err(|(position, problem)| damage(placed(position), problem));
+            let item = next.and_then(|item| match item {
+                Item::Event(entry) if self.broken && entry.position == expected => Ok(Item::Event(entry)),
+                Item::Event(entry) => match self.tally.fits(&entry) {
+                    Ok(()) => Ok(Item::Event(entry)),
+                    Err(problem) => Err(damage(Some(expected), problem)),
+                },
+                Item::End(end) => {
+                    let counted = self.tally.last + 1 - open.entry.first;
+                    let last = (end.last, end.count) == (self.tally.last, counted) && end.last == open.entry.last;
+                    let root = self.broken || end.root == hex::encode(self.tally.tree.root());
+                    let chain = open.entry.chain == hex::encode(open.lines.chain);
+                    match (last, root, chain) {
+                        (true, true, true) => Ok(Item::End(end)),
+                        (false, ..) => Err(damage(
+                            None,
+                            format!("it ends with event {} of {counted}, and should with {}", self.tally.last, open.entry.last),
+                        )),
+                        _ => Err(damage(None, "its last line does not fit its events".to_owned())),
                     }
-                });
+                }
+            });
             match item {
                 Ok(Item::Event(entry)) => {
                     let (leaf, flaw) = self.tally.take(&entry);
