@@ -17,7 +17,6 @@ mod evidence;
 mod faults;
 mod feed;
 mod fhir;
-mod generated;
 mod golden;
 mod merges;
 mod moving;

@@ -354,7 +354,7 @@ async fn every_reading_endpoint_says_what_it_cannot_take() {
             ("/v1/patients?system=crm&value=a%00b".to_owned(), 422, "control character"),
             ("/v1/patients?text=ab%00c".to_owned(), 422, "control character"),
             ("/v1/patients?system=crm".to_owned(), 422, "name either"),
-            ("/v1/figures?from=2026-03&until=2026-04&at_least=18446744073709551615".to_owned(), 503, "ask again"),
+            ("/v1/figures?from=2026-03&until=2026-04&at_least=18446744073709551615".to_owned(), 422, "no answer has named"),
             ("/v1/alarms?at_least=soon".to_owned(), 400, "not a position"),
             ("/v1/branches/north/worklist?after=7b7d".to_owned(), 422, "not the `next` of a page"),
             (format!("/v1/branches/north/worklist?after={}", cursor("2026-03-02T09:00:00Z", "a\\u0000b")), 422, "not the `next`"),

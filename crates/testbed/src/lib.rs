@@ -82,15 +82,6 @@ pub async fn cloudevents() -> anyhow::Result<std::path::PathBuf> {
     blocking(tools::cloudevents).await
 }
 
-/// The folder of Python packages in which PyPI's schemathesis is, which makes requests of an OpenAPI document, for `PYTHONPATH`: kept from
-/// before, or fetched now.
-///
-/// # Errors
-/// If it is not there and cannot be fetched.
-pub async fn schemathesis() -> anyhow::Result<std::path::PathBuf> {
-    blocking(tools::schemathesis).await
-}
-
 /// What this machine lacks of `python3` with pip, `node` and `npm`: kept from before, or fetched now.
 ///
 /// # Errors

@@ -174,11 +174,6 @@ pub(crate) fn openapi_validator() -> Result<PathBuf> {
         .context("the validator of OpenAPI documents could not be fetched")
 }
 
-/// The folder of Python packages in which the maker of requests is, for `PYTHONPATH`: kept from before, or fetched now.
-pub(crate) fn schemathesis() -> Result<PathBuf> {
-    python_packages("schemathesis-4.32.5", &["schemathesis==4.32.5"]).context("PyPI's schemathesis could not be fetched")
-}
-
 /// The folder of Python packages in which the reader of CloudEvents is, for `PYTHONPATH`: kept from before, or fetched now.
 pub(crate) fn cloudevents() -> Result<PathBuf> {
     python_packages("cloudevents-2.2.0", CLOUDEVENTS).context("the reader of CloudEvents could not be fetched")
